@@ -1,0 +1,1 @@
+"""mlgym-mcp: machine-learning research tasks as sandboxed workspaces, served over MCP."""

@@ -1,0 +1,1 @@
+"""Floor 1: errors, settings, logs and the clock."""

@@ -1,0 +1,53 @@
+"""`mlgym-mcp bench`: how fast this installation is on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.cli.launch import read_settings, run
+from mlgym_mcp.cli.screen import JsonFlag, bars, show_json, show_table
+from mlgym_mcp.evaluation.bench import Row, measure
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def bench(
+    sessions: Annotated[
+        int, typer.Option(min=0, max=2000, help="How many sessions at once; 0 leaves them out.")
+    ] = 200,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure medians, each beside its rival in the same run; exit status 1 if a target is missed."""
+    rows = run(_bench, read_settings(), sessions, as_json)
+    if as_json:
+        show_json([row.model_dump(mode="json") | {"met": row.met} for row in rows])
+    else:
+        heads = ("what", "engine", "median", "p95", "runs", "target", "", "compared with")
+        show_table(heads, [_cells(row) for row in rows])
+    if any(row.met is False for row in rows):
+        raise typer.Exit(1)
+
+
+async def _bench(settings: Settings, sessions: int, quiet: bool) -> list[Row]:
+    with bars(quiet=quiet) as drawn:
+        return await measure(settings, sessions, drawn.add("measuring"))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.what,
+        row.engine,
+        _amount(row.value, row.unit),
+        "" if row.p95 is None else _amount(row.p95, row.unit),
+        str(row.runs),
+        "" if row.target is None else f"<= {_amount(row.target, row.unit)}",
+        {True: "met", False: "missed", None: ""}[row.met],
+        "" if row.rival_value is None else f"{row.rival} {_amount(row.rival_value, row.unit)}",
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    digits = 2 if unit in {"ms", "MB"} and value < 10 else 0
+    return f"{value:.{digits}f} {unit}"

@@ -1,0 +1,119 @@
+"""`mlgym-mcp doctor`: what works on this machine, and the command that mends what does not."""
+
+import platform
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from mlgym_mcp.base.clock import SystemClock
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.catalog import check_tasks
+from mlgym_mcp.cli.findings import show_findings
+from mlgym_mcp.cli.launch import read_settings, run
+from mlgym_mcp.cli.screen import JsonFlag, bars
+from mlgym_mcp.sandbox.environments import Environments
+from mlgym_mcp.sandbox.registry import ENGINES, open_backend
+from mlgym_mcp.types.finding import Finding
+
+app = typer.Typer(add_completion=False)
+
+_GIB = 2**30
+_ROOMY_BYTES = 5 * _GIB
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Say what works here; exit status 1 when no engine does."""
+    settings = read_settings()
+    findings = [_versions(), _home(settings)]
+    engines: dict[str, list[Finding]] = {}
+    with bars(quiet=as_json) as drawn:
+        report = drawn.add("looking at")
+        for name in ENGINES:
+            report(name, None)
+            engines[name] = run(_engine, settings, name)
+            findings += engines[name]
+    findings += _environments(settings)
+    findings += check_tasks(settings)
+    findings.append(_gpus())
+    show_findings(findings, as_json=as_json)
+    if not any(_works(found) for found in engines.values()):
+        raise typer.Exit(1)
+
+
+def _works(findings: list[Finding]) -> bool:
+    return all(finding.state != "failed" for finding in findings)
+
+
+async def _engine(settings: Settings, name: str) -> list[Finding]:
+    chosen = settings.model_copy(update={"engine": name})
+    async with open_backend(chosen, SystemClock()) as backend:
+        return await backend.check()
+
+
+def _versions() -> Finding:
+    detail = (
+        f"mlgym-mcp {version('mlgym-mcp')}, mcp {version('mcp')}, "
+        f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
+    return Finding(check="versions", state="ok", detail=detail)
+
+
+def _home(settings: Settings) -> Finding:
+    there = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    if not _writable(there):
+        return Finding(
+            check="home",
+            state="failed",
+            detail=f"{settings.home} cannot be written",
+            fix="export MLGYM_MCP_HOME=a folder that you may write",
+        )
+    free = shutil.disk_usage(there).free
+    detail = f"{settings.home}, {free / _GIB:.1f} GiB free"
+    if free < _ROOMY_BYTES:
+        fix = "free space there, or export MLGYM_MCP_HOME=a folder on a larger disk"
+        return Finding(check="home", state="warning", detail=detail, fix=fix)
+    return Finding(check="home", state="ok", detail=detail)
+
+
+def _writable(folder: Path) -> bool:
+    probe = folder / f".mlgym-mcp-{id(folder)}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _environments(settings: Settings) -> list[Finding]:
+    environments = Environments(settings)
+    return [_environment(environments, name) for name in environments.names()]
+
+
+def _environment(environments: Environments, name: str) -> Finding:
+    check = f"environment {name}"
+    if (built := environments.ready(name)) is not None:
+        return Finding(check=check, state="ok", detail=f"ready at {built.path}")
+    return Finding(
+        check=check,
+        state="warning",
+        detail="not built; the first session that needs it builds it",
+        fix=f"mlgym-mcp environments build {name}",
+    )
+
+
+def _gpus() -> Finding:
+    devices = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    if (program := shutil.which("nvidia-smi")) is not None:
+        query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            return Finding(check="gpu", state="ok", detail="; ".join(done.stdout.split("\n")[:-1]))
+    if devices:
+        detail = f"{', '.join(devices)} there, but nvidia-smi does not answer"
+        return Finding(check="gpu", state="warning", detail=detail, fix="mend the NVIDIA driver")
+    return Finding(check="gpu", state="ok", detail="none; no task here needs one")

@@ -1,0 +1,35 @@
+"""One measured figure."""
+
+from typing import Literal
+
+from pydantic import Field, FiniteFloat
+
+from mlgym_mcp.types.frozen import Frozen
+
+
+class Row(Frozen):
+    """A figure, its target, and what it is compared with."""
+
+    what: str
+    engine: str = ""
+    """The engine it was measured with; empty where none takes part."""
+
+    unit: Literal["ms", "MB", "errors", "left over"]
+    value: FiniteFloat
+    """The median, unless `what` says otherwise."""
+
+    p95: FiniteFloat | None = None
+    runs: int = Field(default=1, ge=1)
+    target: FiniteFloat | None = None
+    """At most this; None for a figure that is only reported."""
+
+    rival: str = ""
+    """What was measured beside it in the same run."""
+
+    rival_value: FiniteFloat | None = None
+    """In the same unit."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None where there is none."""
+        return None if self.target is None else self.value <= self.target

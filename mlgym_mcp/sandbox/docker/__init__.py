@@ -1,0 +1,1 @@
+"""The Docker engine (and Podman's compatible socket): the only place that uses its SDK."""

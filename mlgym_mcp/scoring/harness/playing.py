@@ -1,0 +1,139 @@
+"""The player's program: loads the submission and answers the judge's calls, one by one.
+
+Above: the judge, across a socket. Below: the task's `player.py`, and through it the submission,
+which may do in this process whatever it likes: nothing here is trusted by the judge.
+"""
+
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .frames import LENGTH, MAX_ANSWER_BYTES, RAW, SOCKET, decode, decode_raw, encode, encode_head
+from .loading import import_file
+
+_CONNECT_SECONDS = 60.0
+_POLL_SECONDS = 0.001
+Functions = Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """An answer with raw bytes behind its head; `harness.arrays` makes them."""
+
+    head: Any
+    parts: Sequence[memoryview]
+
+
+def main() -> None:
+    """Serve calls until the judge hangs up."""
+    submission, public = (Path(argument) for argument in sys.argv[1:3])
+    connection = _connect()
+    functions: Functions = {}
+    while (received := _receive(connection)) is not None:
+        payload, has_raw = received
+        args: Any
+        if has_raw:
+            (number, name, head), raw = decode_raw(payload)
+            args = [head, raw]
+        else:
+            number, name, args = decode(payload)
+        if number == 0:
+            status, value, functions = _load(submission, public, args)
+        else:
+            status, value = _call(functions[name], args)
+        for part in _answer(number, status, value):
+            connection.sendall(part)
+
+
+def _connect() -> socket.socket:
+    """Connect as soon as the judge listens; both sandboxes open at the same time."""
+    until = time.monotonic() + _CONNECT_SECONDS
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(SOCKET)
+        except (FileNotFoundError, ConnectionRefusedError, PermissionError):
+            connection.close()
+            if time.monotonic() > until:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return connection
+
+
+def _receive(connection: socket.socket) -> tuple[memoryview, bool] | None:
+    """A call's payload, and whether it has raw bytes; None when the judge hung up."""
+    data = connection.recv(2**16)
+    while len(data) < LENGTH.size:
+        more = connection.recv(2**16)
+        if not more:
+            return None
+        data += more
+    (length,) = LENGTH.unpack_from(data)
+    has_raw = length >= RAW
+    payload = memoryview(bytearray(length - RAW if has_raw else length))
+    size = len(data) - LENGTH.size
+    payload[:size] = data[LENGTH.size :]
+    while size < len(payload):
+        came = connection.recv_into(payload[size:])
+        if not came:
+            return None
+        size += came
+    return payload, has_raw
+
+
+def _load(submission: Path, public: Path, seed: int) -> tuple[str, Any, Functions]:
+    random.seed(seed)
+    functions, error = _attempt(_functions, submission, public)
+    if error is not None:
+        return "raised", _describe(error), {}
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed % 2**32)
+    return "value", None, functions
+
+
+def _functions(submission: Path, public: Path) -> Functions:
+    return import_file(Path("/player/player.py"), "task_player").load(submission, public)
+
+
+def _call(function: Callable[..., Any], args: list[Any]) -> tuple[str, Any]:
+    value, error = _attempt(function, *args)
+    return ("value", value) if error is None else ("raised", _describe(error))
+
+
+def _answer(number: int, status: str, value: Any) -> Sequence[bytes | memoryview]:
+    if status != "value" or not isinstance(value, Raw):
+        return [_frame(number, status, value)]
+    size = sum(map(len, value.parts))
+    head, error = _attempt(encode_head, [number, status, value.head], size)
+    if error is not None:
+        return [encode([number, "refused", f"with what cannot be sent: {_describe(error)}"])]
+    return [head, *value.parts]
+
+
+def _frame(number: int, status: str, value: Any) -> bytes:
+    frame, error = _attempt(encode, [number, status, value])
+    if error is not None:
+        return encode([number, "refused", f"with no plain value: {_describe(error)}"])
+    if len(frame) > MAX_ANSWER_BYTES:
+        return encode([number, "refused", f"with {len(frame)} bytes, over {MAX_ANSWER_BYTES}"])
+    return frame
+
+
+def _describe(error: BaseException) -> str:
+    text, _ = _attempt(str, error)
+    whole = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return whole[:500].encode("utf-8", "replace").decode()
+
+
+def _attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
+    """What it gives, or what it raises: submitted code may raise anything, wherever it is run."""
+    try:
+        return function(*args), None
+    except BaseException as error:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt
+        return None, error

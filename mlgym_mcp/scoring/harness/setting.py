@@ -1,0 +1,20 @@
+"""What a judge may know of the grading it is part of."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One grading, as the judge sees it."""
+
+    kind: Literal["validate", "submit"]
+    """validate: the public half or other seeds; submit: everything."""
+
+    variant: Literal["full", "mini"]
+    simulations: int | None
+    """How many games, runs or instances to play, where the spec says so."""
+
+    table_schema: Path | None
+    """The JSON Schema of a predictions table."""

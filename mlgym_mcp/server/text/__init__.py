@@ -1,0 +1,1 @@
+"""What a model reads of each result: short, and with what to do next."""

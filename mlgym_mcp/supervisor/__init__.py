@@ -1,0 +1,1 @@
+"""Floor 2: the program that runs inside a sandbox (standard library only)."""

@@ -1,0 +1,68 @@
+"""What the kernel counted for this sandbox: kills for memory, refused forks, memory, CPU.
+
+The sandbox's own cgroup is mounted read-only where tools expect it, version 1 or 2. Where there is
+none, everything is 0 or summed from the process table, and the memory limit is each process's.
+"""
+
+import os
+import resource
+
+from mlgym_mcp.supervisor.processes import read_small, table
+
+_ROOT = "/sys/fs/cgroup"
+_OOM = (f"{_ROOT}/memory.events", f"{_ROOT}/memory/memory.oom_control")
+_PIDS = (f"{_ROOT}/pids.events", f"{_ROOT}/pids/pids.events")
+_MEMORY = (f"{_ROOT}/memory.current", f"{_ROOT}/memory/memory.usage_in_bytes")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def memory_kills() -> int:
+    """Processes the kernel killed for memory so far."""
+    return _counted(_OOM, b"oom_kill")
+
+
+def refused_forks() -> int:
+    """Times the process limit refused one so far."""
+    return _counted(_PIDS, b"max")
+
+
+def crowded() -> bool:
+    """Whether more than half of the processes that may be are there."""
+    for folder in (_ROOT, f"{_ROOT}/pids"):
+        now, most = read_small(f"{folder}/pids.current"), read_small(f"{folder}/pids.max")
+        if now is not None and most is not None and most.strip().isdigit():
+            return 2 * int(now) > int(most)
+    return False
+
+
+def memory_bytes() -> int:
+    """Memory of all processes."""
+    for path in _MEMORY:
+        text = read_small(path)
+        if text is not None:
+            return int(text)
+    page = resource.getpagesize()
+    statm = [read_small(f"/proc/{pid}/statm") for pid in table()]
+    return sum(int(text.split()[1]) * page for text in statm if text)
+
+
+def cpu_seconds() -> float:
+    """Processor time of ended and living processes."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
+    for pid in table():
+        text = read_small(f"/proc/{pid}/stat")
+        if text is not None:
+            fields = text[text.rindex(b")") + 2 :].split()
+            total += (int(fields[11]) + int(fields[12])) / _TICKS
+    return total
+
+
+def _counted(paths: tuple[str, str], name: bytes) -> int:
+    for path in paths:
+        text = read_small(path)
+        for line in (text or b"").splitlines():
+            key, _space, value = line.partition(b" ")
+            if key == name and value.isdigit():
+                return int(value)
+    return 0

@@ -1,0 +1,110 @@
+"""Ending the whole tree of one command: SIGTERM, a grace, SIGKILL.
+
+A command's bash is a subreaper, so while it lives everything it started is below it, however
+often that forked and whatever session it moved to. Once bash is gone its orphans become the
+supervisor's children; those that no other command can claim are taken for this one's.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+
+from mlgym_mcp.supervisor.loop import Loop
+from mlgym_mcp.supervisor.processes import Process, signal_one, table
+
+GRACE_SECONDS = 2.0
+
+_LOOK_AGAIN = 0.01
+_FREEZE_ROUNDS = 30
+
+
+class Ending:
+    """The end of the tree below `root`, on its way."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        root: int,
+        foreign: Callable[[Process], bool],
+        done: Callable[[], None],
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._loop = loop
+        self._root = root
+        self._foreign = foreign
+        self._done = done
+        self._members: dict[int, int] = {}
+        self._rounds = 0
+        self._ended = False
+        self._asked = set[int]()
+        self._timer = loop.later(0, self._ask)
+        self._deadline = loop.later(grace, self._force)
+
+    def claims(self, pid: int) -> bool:
+        """Whether the process belongs to the tree that ends."""
+        return pid in self._members
+
+    def look(self) -> list[Process]:
+        """The living members now."""
+        processes = table()
+        me = os.getpid()
+        self._members = {
+            pid: start
+            for pid, start in self._members.items()
+            if pid in processes and processes[pid].start == start
+        }
+        inside = set(self._members) | {self._root}
+        for process in processes.values():
+            orphan = process.parent == me and process.pid not in inside
+            if orphan and not self._foreign(process):
+                inside.add(process.pid)
+        growing = True
+        while growing:
+            below = {
+                p.pid for p in processes.values() if p.parent in inside and p.pid not in inside
+            }
+            inside |= below
+            growing = bool(below)
+        alive = [processes[pid] for pid in inside if pid in processes and processes[pid].alive]
+        self._members = {process.pid: process.start for process in alive}
+        return alive
+
+    def _ask(self) -> None:
+        alive = self.look()
+        if not alive:
+            self._finish()
+            return
+        for process in alive:
+            if process.pid not in self._asked:
+                self._asked.add(process.pid)
+                signal_one(process.pid, signal.SIGTERM)
+                signal_one(process.pid, signal.SIGCONT)
+        self._timer = self._loop.later(_LOOK_AGAIN, self._ask)
+
+    def _force(self) -> None:
+        if self._ended:
+            return
+        self._timer.cancel()
+        stopped: set[int] = set()
+        for _round in range(_FREEZE_ROUNDS):
+            fresh = [process.pid for process in self.look() if process.pid not in stopped]
+            if not fresh:
+                break
+            for pid in fresh:
+                signal_one(pid, signal.SIGSTOP)
+            stopped.update(fresh)
+        alive = self.look()
+        # Bash last: as long as it is there, what is below it stays below it.
+        for process in sorted(alive, key=lambda one: one.pid == self._root):
+            signal_one(process.pid, signal.SIGKILL)
+        if alive:
+            self._loop.later(_LOOK_AGAIN, self._force)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._timer.cancel()
+            self._deadline.cancel()
+            self._done()

@@ -1,0 +1,252 @@
+"""All commands of the sandbox: starting, waiting, time-outs, ending, reaping.
+
+Keeps a bash or two ready at the gate with the latest state, so that a command does not wait for a
+process to start.
+"""
+
+import contextlib
+import os
+
+from mlgym_mcp.supervisor.counters import crowded, memory_kills, refused_forks
+from mlgym_mcp.supervisor.disk import Disk
+from mlgym_mcp.supervisor.ending import Ending
+from mlgym_mcp.supervisor.job import Job, Order
+from mlgym_mcp.supervisor.loop import Loop
+from mlgym_mcp.supervisor.options import Options
+from mlgym_mcp.supervisor.output import FOLDER, log_path
+from mlgym_mcp.supervisor.processes import Process, own_children
+from mlgym_mcp.supervisor.shell import Shell
+from mlgym_mcp.supervisor.state import State, script_text
+
+_READY = 2
+"""Shells kept waiting: the next command takes one while the one after it still starts."""
+
+_MOST_STARTS = 5
+_MAKE_ROOM_SECONDS = 0.2
+_REMEMBERED = 1000
+_NO_MEMORY = (b"MemoryError", b"Cannot allocate memory", b"bad_alloc", b"out of memory")
+_NO_PROCESS = b"Resource temporarily unavailable"
+_CANNOT_START = 126 << 8
+
+
+class Jobs:
+    """The table of commands."""
+
+    def __init__(self, loop: Loop, options: Options) -> None:
+        self._loop = loop
+        self._options = options
+        self._jobs: dict[str, Job] = {}
+        self._running: dict[int, Job] = {}
+        self._state: State | None = None
+        self._cwd = "/workspace"
+        self._ready: list[Shell] = []
+        self._background: set[int] = set()
+        self._kills = memory_kills()
+        self._refused = refused_forks()
+        self.disk = Disk(loop, options, self._disk_full)
+        loop.later(0, self._prepare)
+
+    def get(self, job: str) -> Job | None:
+        """The job of that name."""
+        return self._jobs.get(job)
+
+    def start(self, order: Order, stdin: bytes) -> Job:
+        """Start a command."""
+        try:
+            shell = self._take_shell(order)
+        except OSError as error:
+            return self._refuse(order, error)
+        job = Job(order, shell)
+        self._jobs[job.job] = job
+        self._open_gate(job, shell, stdin)
+        job.timer = self._loop.later(order.timeout, lambda: self.end(job, "time"))
+        self.disk.watch()
+        return job
+
+    def _open_gate(self, job: Job, shell: Shell, stdin: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(shell.log_path, job.path)
+        self._running[job.pid] = job
+        before = script_text(shell.state, job.order.cwd, job.order.variables)
+        shell.open_gate(before + job.order.script, stdin)
+        job.stdin = stdin
+        job.starts += 1
+
+    def _start_again(self, job: Job) -> bool:
+        """Give a command another bash when the first was killed before it read a word of it.
+
+        So it goes when an earlier command sends a signal to all there are.
+        """
+        if job.shell is None or job.ending or not os.WIFSIGNALED(job.status or 0):
+            return False
+        if not job.shell.idle() or job.starts == _MOST_STARTS:
+            return False
+        try:
+            shell = self._new_shell(job.shell.state)
+        except OSError:
+            return False
+        del self._running[job.pid]
+        job.shell.drop()
+        job.shell, job.pid, job.status = shell, shell.pid, None
+        self._open_gate(job, shell, job.stdin)
+        return True
+
+    def end(self, job: Job, limit: str) -> None:
+        """End its whole tree, because of `limit`."""
+        if job.finished is not None:
+            return
+        job.hit(limit)
+        if job.ending is None:
+            job.ending = Ending(
+                self._loop,
+                job.pid,
+                lambda process: self._foreign(process, job),
+                lambda: self._tree_gone(job),
+            )
+
+    def reap(self) -> None:
+        """Take note of every child that ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._background.discard(pid)
+            job = self._running.get(pid)
+            if job is not None:
+                job.status = status
+                if job.ending is not None:
+                    job.ending.look()
+                elif not self._start_again(job):
+                    self._finish(job)
+            else:
+                self._drop_ready([shell for shell in self._ready if shell.pid == pid])
+
+    def _tree_gone(self, job: Job) -> None:
+        if job.status is None:
+            self.reap()
+        self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        if self._running.pop(job.pid, None) is None:
+            return
+        if job.timer is not None:
+            job.timer.cancel()
+        self._note_background()
+        self._note_limits(job)
+        state = job.shell.left() if job.shell else None
+        if job.shell is not None:
+            job.shell.drop()
+            job.shell = None
+        if state is not None and job.order.keep_state:
+            self._cwd = state.cwd
+            if not state.same(self._state):
+                self._state = state
+        if not self._running:
+            self.disk.rest()
+        job.finish(state.cwd if state else self._cwd)
+        self._forget_old()
+        self._loop.later(0, self._prepare)
+
+    def _note_background(self) -> None:
+        """Children that nobody is ending now may live on: they are a finished command's."""
+        leaders = {*self._running, *(shell.pid for shell in self._ready)}
+        endings = [job.ending for job in self._running.values() if job.ending is not None]
+        for pid in own_children():
+            if pid not in leaders and not any(ending.claims(pid) for ending in endings):
+                self._background.add(pid)
+
+    def _note_limits(self, job: Job) -> None:
+        kills, refused = memory_kills(), refused_forks()
+        if kills > self._kills:
+            job.hit("memory")
+        if refused > self._refused:
+            job.hit("processes")
+            if "time" in job.limits and crowded():
+                self._make_room()
+        self._kills, self._refused = kills, refused
+        if job.status and self._options.address_bytes is not None:
+            self._note_said(job)
+        if job.ran_out_of_file():
+            job.hit("disk")
+        elif job.status and not job.limits and self.disk.full:
+            self.disk.count()
+            if self.disk.full:
+                job.hit("disk")
+
+    def _note_said(self, job: Job) -> None:
+        """Without control groups nobody counts: what a command's last words say must do."""
+        last = job.last_words()
+        if any(word in last for word in _NO_MEMORY):
+            job.hit("memory")
+        if _NO_PROCESS in last:
+            job.hit("processes")
+
+    def _foreign(self, process: Process, job: Job) -> bool:
+        """Whether an orphan is certainly not of `job`."""
+        if process.pid in self._background:
+            return True
+        return process.session != job.pid and self._in_use(process)
+
+    def _take_shell(self, order: Order) -> Shell:
+        state = self._state if order.keep_state else None
+        for shell in self._ready:
+            if shell.fits(state):
+                self._ready.remove(shell)
+                return shell
+        return self._new_shell(state)
+
+    def _new_shell(self, state: State | None) -> Shell:
+        return Shell(self._options, state, f"{FOLDER}/.next-{os.urandom(6).hex()}")
+
+    def _prepare(self) -> None:
+        self._drop_ready([shell for shell in self._ready if not shell.fits(self._state)])
+        if len(self._ready) < _READY:
+            with contextlib.suppress(OSError):
+                self._ready.append(self._new_shell(self._state))
+                self._loop.later(0, self._prepare)
+
+    def _make_room(self) -> None:
+        """End what earlier commands left running: it leaves no room for others to work."""
+        self._loop.later(_MAKE_ROOM_SECONDS, self._prepare)
+        Ending(self._loop, 0, self._in_use, lambda: None, grace=0)
+
+    def _in_use(self, process: Process) -> bool:
+        ready = any(process.pid == shell.pid for shell in self._ready)
+        return ready or process.pid in self._running or process.session in self._running
+
+    def _drop_ready(self, shells: list[Shell]) -> None:
+        for shell in shells:
+            with contextlib.suppress(OSError):
+                os.unlink(shell.log_path)
+            shell.drop()
+            self._ready.remove(shell)
+
+    def _refuse(self, order: Order, error: OSError) -> Job:
+        """A command that cannot start is a failed command."""
+        job = Job(order, None)
+        self._jobs[job.job] = job
+        job.status = _CANNOT_START
+        if error.filename:
+            job.hit("disk")
+        else:
+            job.hit("processes")
+            self._make_room()
+        with contextlib.suppress(OSError):
+            fd = os.open(log_path(job.job), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            os.write(fd, f"cannot start: {error.strerror}\n".encode())
+            os.close(fd)
+        job.finish(self._cwd)
+        return job
+
+    def _forget_old(self) -> None:
+        if len(self._jobs) > _REMEMBERED:
+            oldest = next(iter(self._jobs))
+            if self._jobs[oldest].finished is not None:
+                del self._jobs[oldest]
+
+    def _disk_full(self) -> None:
+        for job in list(self._running.values()):
+            self.end(job, "disk")

@@ -1,0 +1,66 @@
+"""The process table, as far as this process-id namespace shows it."""
+
+import contextlib
+import os
+
+
+class Process:
+    """One line of the table; `start` tells it from a later process with the same number."""
+
+    __slots__ = ("alive", "parent", "pid", "session", "start")
+
+    def __init__(self, pid: int, fields: list[bytes]) -> None:
+        self.pid = pid
+        self.alive = fields[0] not in b"ZX"
+        self.parent = int(fields[1])
+        self.session = int(fields[3])
+        self.start = int(fields[19])
+
+
+def table() -> dict[int, Process]:
+    """Every process now."""
+    found: dict[int, Process] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            process = look(int(name))
+            if process is not None:
+                found[process.pid] = process
+    return found
+
+
+def look(pid: int) -> Process | None:
+    """One process, or None when there is none."""
+    text = read_small(f"/proc/{pid}/stat")
+    if text is None:
+        return None
+    # The name is in brackets and may hold anything, brackets and spaces too.
+    return Process(pid, text[text.rindex(b")") + 2 :].split())
+
+
+def own_children() -> list[int]:
+    """Children of this process: started shells, and orphans it has adopted."""
+    text = read_small(f"/proc/self/task/{os.getpid()}/children")
+    if text is not None:
+        return [int(word) for word in text.split()]
+    me = os.getpid()
+    return [process.pid for process in table().values() if process.parent == me]
+
+
+def signal_one(pid: int, number: int) -> None:
+    """Send a signal; one that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def read_small(path: str) -> bytes | None:
+    """A small kernel file, or None when it is not there."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(fd, 65536)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)

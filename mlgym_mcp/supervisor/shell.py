@@ -1,0 +1,125 @@
+"""One fresh bash, started ahead of its command and waiting at a gate.
+
+While it waits it has already restored what earlier commands left: directory, variables, functions
+and options. Opening the gate makes it run one script, and at its exit it writes the state it
+leaves to a private descriptor. Nothing of this passes through its output.
+"""
+
+import contextlib
+import fcntl
+import os
+
+from mlgym_mcp.supervisor.guard import adopt_orphans, confine_child
+from mlgym_mcp.supervisor.options import Options
+from mlgym_mcp.supervisor.state import RESTORE_FD, STATE_FD, State, read_state, restore_text
+
+STDIN_FD = 58
+GATE_FD = 59
+SCRIPT_FD = 62
+
+_WAIT = (
+    f". /proc/self/fd/{RESTORE_FD} 2>/dev/null; "
+    f"read -r -u {GATE_FD} || exit; mapfile -d '' -t __mlgym_script <&{SCRIPT_FD}; "
+    f"exec {RESTORE_FD}<&- {GATE_FD}<&- {SCRIPT_FD}<&-; "
+    'eval "unset __mlgym_script REPLY; ${__mlgym_script[0]}"; { __mlgym_end $?; } 2>/dev/null; exit'
+)
+
+
+class Shell:
+    """A started bash. Its output goes to the file `log_path`."""
+
+    def __init__(self, options: Options, state: State | None, log_path: str) -> None:
+        self.state = state
+        self._place = state.place() if state else None
+        self.log_path = log_path
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.log_fd = os.open(log_path, flags, 0o644)
+        self._left_fd = os.memfd_create("state")
+        self._script_fd = os.memfd_create("script")
+        self._stdin_fd = os.memfd_create("stdin")
+        gate, self._gate_fd = os.pipe2(os.O_CLOEXEC)
+        restore = os.memfd_create("restore")
+        os.write(restore, restore_text(state))
+        given = {
+            STATE_FD: self._left_fd,
+            RESTORE_FD: restore,
+            GATE_FD: gate,
+            SCRIPT_FD: self._script_fd,
+            STDIN_FD: self._stdin_fd,
+            1: self.log_fd,
+            2: self.log_fd,
+        }
+        try:
+            self.pid = _spawn(options, {} if state else options.variables, given)
+        except OSError:
+            self.drop()
+            raise
+        finally:
+            os.close(gate)
+            os.close(restore)
+
+    def fits(self, state: State | None) -> bool:
+        """Whether it has restored `state`, in a directory that is still there."""
+        return self.state is state and (state is None or state.place() == self._place)
+
+    def open_gate(self, script: bytes, stdin: bytes) -> None:
+        """Let it run `script`."""
+        if stdin:
+            _write_all(self._stdin_fd, stdin)
+            script = f"exec </proc/self/fd/{STDIN_FD} {STDIN_FD}<&-;".encode() + script
+        else:
+            script = f"exec {STDIN_FD}<&-;".encode() + script
+        _write_all(self._script_fd, script)
+        os.lseek(self._script_fd, 0, os.SEEK_SET)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._gate_fd, b"\n")
+        for fd in (self._stdin_fd, self._gate_fd):
+            os.close(fd)
+        self._stdin_fd = self._gate_fd = -1
+
+    def idle(self) -> bool:
+        """Whether it has not read its script: the place in that file is its and ours together."""
+        return os.lseek(self._script_fd, 0, os.SEEK_CUR) == 0
+
+    def left(self) -> State | None:
+        """The state it left behind, once it has ended; None when it could not say."""
+        return read_state(self._left_fd)
+
+    def drop(self) -> None:
+        """Close what is held of it; one still at the gate then ends by itself."""
+        for fd in (self._script_fd, self._stdin_fd, self._gate_fd, self._left_fd, self.log_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._script_fd = self._stdin_fd = self._gate_fd = self._left_fd = self.log_fd = -1
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _spawn(options: Options, variables: dict[str, str], given: dict[int, int]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        # Kept across exec: whatever its descendants do, they stay below this process.
+        adopt_orphans()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        # Out of the way of every number given, so that no dup2 overwrites a source of the next.
+        sources = {target: _raised(fd) if fd in given else fd for target, fd in given.items()}
+        for target, fd in sources.items():
+            os.dup2(fd, target)
+        confine_child(options)
+        argv = ["bash", "--noprofile", "--norc", "-c", _WAIT]
+        os.execve("/bin/bash", argv, variables)  # noqa: S606 - no shell between: bash itself
+    except BaseException as error:  # noqa: BLE001 - a forked child must never go on as the parent
+        os.write(2, f"cannot start a command: {error}\n".encode())
+    finally:
+        os._exit(126)
+
+
+def _raised(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100)

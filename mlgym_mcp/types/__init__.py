@@ -1,0 +1,1 @@
+"""Floor 2: the shapes that leave the process."""

@@ -1,0 +1,40 @@
+"""A server process to be killed: opens a session for ann and does what its arguments say."""
+
+import sys
+
+import anyio
+
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.sessions import RunRequest, StartRequest, open_sessions
+
+SLEEP = "echo half; echo kept > file; exec sleep 98765"
+
+
+def say(word: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+async def main(mode: str) -> None:
+    """Serve until killed."""
+    async with open_sessions(Settings()) as sessions:
+        opened = await sessions.start("ann", StartRequest(task="battle-of-sexes", variant="mini"))
+        say(opened.session)
+        if mode == "run":
+            request = RunRequest(command=SLEEP, wait_seconds=1, request_id="long")
+            await sessions.run("ann", opened.session, request)
+        if mode == "submit":
+            sessions.watch(lambda _session: None)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(sessions.submit, "ann", opened.session, "once")
+                while (await sessions.status("ann", opened.session)).state != "submitted":
+                    await anyio.lowlevel.checkpoint()
+                say("there")
+                await anyio.sleep_forever()
+        say("there")
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1])

@@ -1,0 +1,125 @@
+"""Validations and submissions, graded in real sandboxes."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from mlgym_mcp.base.errors import BudgetSpent, SessionEnded, SubmissionRejected
+from mlgym_mcp.sessions import RunRequest
+
+pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
+
+
+async def test_a_validation_is_counted_and_the_best_one_shown(
+    open_real: Any, start: Any, add_task: Any
+) -> None:
+    add_task("tiny", validations=1)
+    async with open_real() as sessions:
+        session = await start(sessions, "tiny")
+        grade = await sessions.validate("ann", session)
+        assert (grade.kind, grade.status, grade.integrity) == ("validate", "graded", "clean")
+        view = await sessions.status("ann", session)
+        assert view.left.validations == 0
+        assert view.best_validation == grade.score
+        with pytest.raises(BudgetSpent, match="all 1 of its `validations`"):
+            await sessions.validate("ann", session)
+
+
+async def test_what_is_rejected_costs_no_validation_and_ends_no_session(
+    open_real: Any, start: Any
+) -> None:
+    async with open_real() as sessions:
+        session = await start(sessions)
+        await sessions.run("ann", session, RunRequest(command="rm strategy.py"))
+        with pytest.raises(SubmissionRejected, match="is not there"):
+            await sessions.validate("ann", session)
+        with pytest.raises(SubmissionRejected):
+            await sessions.submit("ann", session, "r")
+        view = await sessions.status("ann", session)
+        assert (view.state, view.left.validations) == ("active", view.budget.validations)
+        await sessions.create("ann", session, "strategy.py", "def row_strategy(h):\n    return 0\n")
+        assert (await sessions.submit("ann", session, "r")).status == "graded"
+
+
+async def test_a_judge_that_crashes_costs_no_validation_and_is_said(
+    open_real: Any, start: Any, add_task: Any, home: Any
+) -> None:
+    add_task("tiny")
+    (home / "tasks" / "tiny" / "judge" / "judge.py").write_text("raise SystemError\n")
+    async with open_real() as sessions:
+        session = await start(sessions, "tiny")
+        grade = await sessions.validate("ann", session)
+        assert (grade.status, grade.score) == ("judge_failed", None)
+        assert (await sessions.status("ann", session)).left.validations == 10
+        grade = await sessions.submit("ann", session)
+        assert grade.status == "judge_failed"
+        assert (await sessions.status("ann", session)).state == "submitted"
+        assert await sessions.grades("tiny") == []
+
+
+async def test_a_submission_ends_the_session_and_everything_in_it(
+    open_real: Any, start: Any
+) -> None:
+    async with open_real() as sessions:
+        session = await start(sessions)
+        await sessions.run("ann", session, RunRequest(command="sleep 4321", wait_seconds=0.05))
+        grade = await sessions.submit("ann", session)
+        view = await sessions.status("ann", session)
+        assert (view.state, view.grade, view.ended_at is not None) == ("submitted", grade, True)
+        with pytest.raises(SessionEnded, match="its submission was taken"):
+            await sessions.run("ann", session, RunRequest(command="true"))
+        with pytest.raises(SessionEnded):
+            await sessions.submit("ann", session)
+        kinds = [e.kind for e in await sessions.trajectory("ann", session)]
+        assert kinds[:3] == ["opened", "call", "submission"]
+        assert sorted(kinds[3:]) == ["grade", "result"]
+
+
+async def test_submitting_twice_with_one_request_id_is_one_submission(
+    open_real: Any, start: Any
+) -> None:
+    async with open_real() as sessions:
+        session = await start(sessions)
+        grades: list[Any] = []
+
+        async def submit() -> None:
+            grades.append(await sessions.submit("ann", session, "once"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(submit)
+        await submit()
+        assert len({grade.id for grade in grades}) == 1
+    async with open_real() as sessions:
+        assert await sessions.submit("ann", session, "once") == grades[0]
+
+
+async def test_a_submission_is_graded_although_its_caller_left(open_real: Any, start: Any) -> None:
+    async with open_real() as sessions:
+        session = await start(sessions)
+        with anyio.CancelScope() as scope:
+
+            def leave(_session: str) -> None:
+                scope.cancel()
+
+            sessions.watch(leave)
+            await sessions.submit("ann", session, "once")
+        assert scope.cancelled_caught
+        grade = await sessions.submit("ann", session, "once")
+        assert grade.status == "graded"
+
+
+async def test_the_leaderboard_ranks_submissions_and_names_nobody(
+    open_real: Any, start: Any
+) -> None:
+    async with open_real() as sessions:
+        for move in (0, 1):
+            session = await start(sessions)
+            text = f"def row_strategy(history):\n    return {move}\n"
+            await sessions.create("ann", session, "strategy.py", text)
+            await sessions.submit("ann", session)
+        scores = [grade.score for grade in await sessions.grades("battle-of-sexes")]
+        assert len(scores) == 2
+        assert scores == sorted(scores, reverse=True)
+        assert all(g.session is None for g in await sessions.grades("battle-of-sexes"))

@@ -1,0 +1,180 @@
+"""Captions: what the agent sees, and what BLEU and CIDEr-D make of known sentences."""
+
+import json
+import sys
+import zipfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+import mlgym_mcp.scoring
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.catalog import DatasetFolders
+from mlgym_mcp.sandbox.environments import Environments
+from mlgym_mcp.scoring import Scorer, score_path
+from mlgym_mcp.types.grade import Grade, GradeKind
+
+pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
+
+Described = list[tuple[str, list[str]]]
+Score = Callable[[Described], Awaitable[dict[str, float]]]
+
+# The judge's two files, run without the rest of it: JSON of captions and references in, scores out.
+SCORE = """
+import json, sys
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+import judge
+from cider import Cider
+rows = json.load(sys.stdin)
+made = [judge.Described(judge.words(c), [judge.words(r) for r in refs], "") for c, refs in rows]
+json.dump(judge.scores(Cider([one.references for one in made]), made), sys.stdout)
+"""
+
+
+async def data(scorer: Scorer) -> DatasetFolders:
+    folders = await scorer.data(scorer.catalog.task("coco-captions"), "mini")
+    assert folders is not None
+    return folders
+
+
+async def describe(
+    scorer: Scorer, folder: Path, captions: dict[int, str], kind: GradeKind
+) -> Grade:
+    path = folder / "submission.csv"
+    path.write_text("id,caption\n" + "".join(f'{i},"{c}"\n' for i, c in captions.items()))
+    return await score_path(scorer, "coco-captions", "mini", path, kind)
+
+
+@pytest.mark.data
+async def test_captions_of_the_photographs_to_describe_are_nowhere_in_what_the_agent_sees(
+    quick_scorer: Scorer,
+) -> None:
+    folders = await data(quick_scorer)
+    lines = (folders.private / "references.jsonl").read_text().splitlines()
+    references = [text for line in lines for text in json.loads(line)["references"]]
+    assert len(references) == 5 * 136
+    assert len(list((folders.public / "train").glob("*.jpg"))) == 77
+    assert len(list((folders.public / "test").glob("*.jpg"))) == 136
+    texts = [p.read_text() for p in folders.public.iterdir() if p.is_file()]
+    assert len(texts) == 2
+    assert [r for r in references for t in texts if len(r) > 30 and r in t] == []
+    names = [p.name for p in (folders.public / "test").glob("*.jpg")]
+    assert sorted(names) == [f"{number:06}.jpg" for number in range(136)]
+
+
+@pytest.mark.data
+async def test_validate_scores_one_half_and_submit_both(
+    quick_scorer: Scorer, tmp_path: Path
+) -> None:
+    captions = dict.fromkeys(range(136), "A man is sitting on a bench in front of a building.")
+    validated = await describe(quick_scorer, tmp_path, captions, "validate")
+    assert set(validated.metrics) == {"bleu", "cider"}
+    submitted = await describe(quick_scorer, tmp_path, captions, "submit")
+    assert set(submitted.metrics) == {"bleu", "cider", "private_bleu", "private_cider"}
+    assert submitted.integrity == validated.integrity == "clean"
+    assert 0 < submitted.metrics["bleu"] < 0.1
+    half = (validated.metrics["cider"] + submitted.metrics["private_cider"]) / 2
+    assert submitted.metrics["cider"] == pytest.approx(half)
+
+
+@pytest.fixture
+def score(make_settings: Callable[..., Settings], task_files: Path) -> Score:
+    """Scores of captions, each with the references for its photograph."""
+
+    async def scored(rows: Described) -> dict[str, float]:
+        python = (await Environments(make_settings()).ensure("torch")).python
+        harness = Path(mlgym_mcp.scoring.__path__[0])
+        folder = task_files / "coco-captions" / "judge"
+        command = [str(python), "-c", SCORE, str(folder), str(harness)]
+        done = await anyio.run_process(command, input=json.dumps(rows).encode())
+        return json.loads(done.stdout)
+
+    return scored
+
+
+async def test_cider_of_a_caption_worked_out_by_hand(score: Score) -> None:
+    """Of two photographs: the words of one alone weigh log 2, a word of both nothing; a caption
+    of two words has no 3- or 4-grams. So 10 * (1 + 1 + 0 + 0) / 4, and nothing for the other."""
+    found = await score([("a cat", ["a cat"]), ("a house", ["a dog"])])
+    assert found["cider"] == pytest.approx((5 + 0) / 2)
+    assert found["bleu"] == 0
+
+
+async def test_scores_are_those_of_the_published_programs(score: Score) -> None:
+    """Expected values: pycocoevalcap 1.2's Bleu(4) and Cider() on the same words."""
+    rows = [
+        (
+            "A man is riding a wave on a surfboard.",
+            [
+                "A man riding a wave on top of a surfboard.",
+                "A surfer rides a large wave.",
+                "Man on a surfboard, riding a wave!",
+            ],
+        ),
+        (
+            "A dog sleeps on the man's bed",
+            [
+                "A brown dog sleeping on a bed.",
+                "The man's dog sleeps on his bed.",
+                "There is a dog on the bed.",
+            ],
+        ),
+        (
+            "Two people walk down a street with an umbrella",
+            [
+                "A couple walking down a street with an umbrella.",
+                "People walk in the rain.",
+                "Two people under one umbrella",
+            ],
+        ),
+    ]
+    found = await score(rows)
+    assert found["bleu"] == pytest.approx(0.5182035315651995, abs=1e-6)
+    assert found["cider"] == pytest.approx(2.774943505664135)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Small archives of the form of COCO 2017's: 3 photographs to learn from, 4 to describe."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "annotations_trainval2017.zip", "w") as annotations:
+        for split, count in (("train2017", 3), ("val2017", 4)):
+            names = {10 * n: f"{10 * n:012}.jpg" for n in range(count)}
+            with zipfile.ZipFile(folder / f"{split}.zip", "w") as archive:
+                for name in names.values():
+                    archive.writestr(f"{split}/{name}", f"{split} {name}")
+            said = [
+                {"id": 100 - k, "image_id": i, "caption": f" {split} {i}\n {100 - k}. "}
+                for i in names
+                for k in range(6)
+            ]
+            images = [{"id": i, "file_name": name} for i, name in names.items()]
+            content = {"images": images, "annotations": said}
+            annotations.writestr(f"annotations/captions_{split}.json", json.dumps(content))
+    return folder
+
+
+async def test_the_published_archives_become_photographs_and_captions(
+    published: Path, task_files: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    script = task_files / "coco-captions" / "dataset.py"
+    command = [sys.executable, "-I", str(script), str(published), str(out), "full"]
+    await anyio.run_process(command)
+    rows = [json.loads(line) for line in (out / "public" / "train.jsonl").read_text().splitlines()]
+    assert [row["file"] for row in rows] == [f"train/{10 * n:012}.jpg" for n in range(3)]
+    assert rows[1]["captions"] == [f"train2017 10 {number}." for number in range(95, 101)]
+    assert (out / "public" / rows[1]["file"]).read_text() == "train2017 000000000010.jpg"
+    hidden = [
+        json.loads(line) for line in (out / "private" / "references.jsonl").read_text().splitlines()
+    ]
+    assert [len(row["references"]) for row in hidden] == [5] * 4
+    assert sorted(row["half"] for row in hidden) == ["private"] * 2 + ["public"] * 2
+    for row in hidden:
+        photograph = (out / "public" / "test" / f"{row['id']:06}.jpg").read_text()
+        number = int(row["references"][0].split()[1])
+        assert photograph == f"val2017 {number:012}.jpg"

@@ -1,0 +1,220 @@
+"""Language inference: the published files become a task, and predictions are scored in percent."""
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from mlgym_mcp.base.errors import DataMissing
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.base.shipped import shipped
+from mlgym_mcp.catalog import Datasets, load_catalog
+from mlgym_mcp.sandbox.contract import silent
+from mlgym_mcp.scoring import Scorer, score_path
+from mlgym_mcp.types.grade import Grade
+
+pytestmark = pytest.mark.anyio
+SCRIPT = shipped("tasks") / "mnli" / "dataset.py"
+GOLD = ["entailment", "neutral", "contradiction", "-"]
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def prepare(sources: Path, out: Path, variant: str) -> None:
+    out.mkdir()
+    command = [sys.executable, "-I", SCRIPT, sources, out, variant]
+    subprocess.run(command, check=True)
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A small archive of the shape of the published one."""
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    with zipfile.ZipFile(sources / "multinli_1.0.zip", "w") as archive:
+        for part, count in (("train", 40), ("dev_matched", 20), ("dev_mismatched", 8)):
+            rows = [
+                {
+                    "gold_label": GOLD[i % 4],
+                    "sentence1": f"{part} {i} ü\u2028.",
+                    "sentence2": f"h{i}",
+                }
+                for i in range(count)
+            ]
+            text = "\n".join(json.dumps(row) for row in rows)
+            archive.writestr(f"multinli_1.0/multinli_1.0_{part}.jsonl", text)
+    (sources / "bert.safetensors").write_bytes(b"weights")
+    (sources / "vocab.txt").write_text("[PAD]")
+    return sources
+
+
+async def test_the_published_archive_becomes_a_task_without_test_labels(
+    published: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    prepare(published, out, "full")
+    public = out / "public"
+    rows = {
+        name: (public / f"{name}.jsonl").read_text("utf-8").strip("\n").split("\n")
+        for name in ("train", "validation", "test")
+    }
+    assert {name: len(found) for name, found in rows.items()} == {
+        "train": 30,
+        "validation": 6,
+        "test": 15,
+    }
+    test = [json.loads(row) for row in rows["test"]]
+    assert all(set(row) == {"pair_id", "premise", "hypothesis"} for row in test)
+    assert [row["pair_id"] for row in test] == list(range(15))
+    assert [row["premise"] for row in test] != sorted(row["premise"] for row in test)
+    labels = table(out / "private" / "labels.csv")
+    for row, label in zip(test, labels, strict=True):
+        number = int(str(row["premise"]).split()[1])
+        assert int(label["label"]) == number % 4
+    assert (public / "bert" / "model.safetensors").read_bytes() == b"weights"
+
+
+async def test_preparing_twice_gives_the_same_files(published: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        prepare(published, tmp_path / name, "full")
+    files = [p for p in (tmp_path / "one").rglob("*") if p.is_file()]
+    assert len(files) == 7
+    for path in files:
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes()
+
+
+async def test_a_source_without_an_address_says_where_to_put_it(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(mirrors=())
+    task = load_catalog(settings).task("mnli")
+    assert task.spec.dataset is not None
+    spec = task.spec.dataset.model_copy(
+        update={"sources": tuple(s for s in task.spec.dataset.sources if s.url is None)}
+    )
+    bare = type(task)(task.spec.model_copy(update={"dataset": spec}), task.folder)
+    with pytest.raises(DataMissing, match="mini is made from, has no public address") as caught:
+        await Datasets(settings).fetch(bare, silent)
+    assert caught.value.fix.startswith("Put the file at mnli/")
+
+
+def answers(path: Path, rows: Sequence[tuple[int, object]]) -> Path:
+    text = "".join(f"{i},{label}\n" for i, label in rows)
+    path.write_text(f"pair_id,label\n{text}")
+    return path
+
+
+@pytest.fixture
+async def labels(quick_scorer: Scorer) -> list[dict[str, str]]:
+    data = await quick_scorer.data(quick_scorer.catalog.task("mnli"), "mini")
+    assert data is not None
+    return table(data.private / "labels.csv")
+
+
+async def submit(scorer: Scorer, path: Path, kind: str = "submit") -> Grade:
+    assert kind in ("submit", "validate")
+    return await score_path(
+        scorer, "mnli", "mini", path, "submit" if kind == "submit" else "validate"
+    )
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.data
+async def test_the_mini_variant_has_all_matched_pairs_and_says_it_is_mini(
+    quick_scorer: Scorer, labels: list[dict[str, str]]
+) -> None:
+    data = await quick_scorer.data(quick_scorer.catalog.task("mnli"), "mini")
+    assert data is not None
+    assert len(labels) == 9815
+    counts = [sum(row["label"] == str(label) for row in labels) for label in range(3)]
+    assert counts == [3479, 3123, 3213]
+    assert data.card["rows"] == {
+        "train.jsonl": 18_841,
+        "validation.jsonl": 1000,
+        "test.jsonl": 9815,
+    }
+    assert "MINI" in data.card["note"]
+    shown = {(r["premise"], r["hypothesis"]) for r in lines(data.public / "test.jsonl")}
+    known = {(r["premise"], r["hypothesis"]) for r in lines(data.public / "train.jsonl")}
+    assert not shown & known
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.data
+async def test_accuracy_is_the_percentage_of_right_labels(
+    quick_scorer: Scorer, labels: list[dict[str, str]], tmp_path: Path
+) -> None:
+    rows = [
+        (int(row["pair_id"]), int(row["label"]) if i % 2 else (int(row["label"]) + 1) % 3)
+        for i, row in enumerate(labels)
+    ]
+    path = answers(tmp_path / "submission.csv", rows)
+    whole, half = await submit(quick_scorer, path), await submit(quick_scorer, path, "validate")
+    assert whole.score == pytest.approx(100 * (len(labels) // 2) / len(labels))
+    assert whole.details["rows"] == 9815
+    assert half.details["rows"] == 4907
+    assert set(half.metrics) == {"validation_accuracy"}
+    assert set(whole.metrics) == {"validation_accuracy", "private_validation_accuracy"}
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.data
+async def test_the_hidden_labels_handed_in_are_a_leak_and_no_score(
+    quick_scorer: Scorer, labels: list[dict[str, str]], tmp_path: Path
+) -> None:
+    rows = [(int(row["pair_id"]), row["label"]) for row in labels]
+    grade = await submit(quick_scorer, answers(tmp_path / "submission.csv", rows))
+    assert (grade.integrity, grade.score) == ("leaked", None)
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ((0, 3), "column label: 3 must be smaller than or equal to 2"),
+        ((0, "neutral"), "'neutral' is not a whole number"),
+        ((0, ""), "is not a whole number"),
+        ((1, 0), "1 was given before"),
+        ((9815, 0), "9815 is not an id of the test rows"),
+    ],
+)
+async def test_a_row_that_cannot_be_is_named(
+    quick_scorer: Scorer,
+    labels: list[dict[str, str]],
+    tmp_path: Path,
+    bad: tuple[int, object],
+    said: str,
+) -> None:
+    rows = [bad, *((int(row["pair_id"]), 0) for row in labels[1:])]
+    grade = await submit(quick_scorer, answers(tmp_path / "submission.csv", rows))
+    assert grade.integrity == "invalid"
+    assert said in " ".join(grade.evidence)
+
+
+async def test_the_mirror_reader_takes_labels_as_numbers(tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    rows = "".join(
+        json.dumps({"premise": f"p{i}", "hypothesis": "h", "label": i % 3}) + "\n"
+        for i in range(1500)
+    )
+    for name in ("train_verbatim", "train_extra_final_period_stripped", "validation_matched"):
+        (sources / f"{name}.jsonl.gz").write_bytes(gzip.compress(rows.encode(), mtime=0))
+    prepare(sources, tmp_path / "out", "mini")
+    assert len(lines(tmp_path / "out" / "public" / "validation.jsonl")) == 1000
+    assert len(lines(tmp_path / "out" / "public" / "train.jsonl")) == 2000
