@@ -112,7 +112,11 @@ class Grading:
         return verdict.grade
 
     async def resume(self, record: SessionRecord) -> None:
-        """Grade what was submitted before this process lived, or find its grade."""
+        """Grade what was submitted before this process lived, or find its grade.
+
+        Once this returns, whoever submits again by the same request id waits for that grade; it is
+        made in the background.
+        """
         session = Session(record)
         for event in await self._parts.store.events(session.id, limit=1_000_000):
             if event.kind == "submission":
@@ -120,7 +124,8 @@ class Grading:
                 session.requests[event.request_id or ""] = verdict
                 self._registry.add(session)
                 submission = Submission.model_validate(event.payload["submission"])
-                await self._grade(session, submission, int(event.payload["seed"]), verdict)
+                seed = int(event.payload["seed"])
+                self._parts.tasks.start_soon(self._grade, session, submission, seed, verdict)
 
     async def _recorded(self, session: Session, request_id: str | None) -> Grade | None:
         if request_id is None or request_id in session.requests:

@@ -53,7 +53,7 @@ class Recovery:
                 await self._parts.backend.sweep(frozenset(record.id for record in open_ones))
         for record in await store.ungraded():
             if await self._claimed(record):
-                self._parts.tasks.start_soon(grading.resume, record)
+                await grading.resume(record)
         for record in await store.sessions(states=["opening"]):
             if await self._claimed(record):
                 session = self._session(record)
