@@ -11,7 +11,8 @@ class Process:
 
     def __init__(self, pid: int, fields: list[bytes]) -> None:
         self.pid = pid
-        self.alive = fields[0] not in b"ZX"
+        # A process whose first thread ended looks dead, and lives on in its others.
+        self.alive = fields[0] not in b"ZX" or int(fields[17]) > 1
         self.parent = int(fields[1])
         self.session = int(fields[3])
         self.start = int(fields[19])

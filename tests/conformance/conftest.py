@@ -58,6 +58,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "test_a_command_may_clean_up_when_its_time_is_over": _NO_PYTHON,
         "test_a_daemon_that_left_its_session_dies_too": _NO_PYTHON,
         "test_a_daemon_whose_bash_died_first_dies_too": _NO_PYTHON,
+        "test_a_process_whose_first_thread_ended_dies_too": _NO_PYTHON,
         "test_cancelling_a_job_ends_its_tree": _NO_PYTHON,
     },
 }

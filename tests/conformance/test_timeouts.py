@@ -29,6 +29,15 @@ while True:
 """
 """Leaves its parent, its session and its group, and ignores what it can."""
 
+HEADLESS = """
+import ctypes, os, platform, signal, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=lambda: time.sleep(60)).start()
+print(os.getpid(), flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+"""
+"""Ends its first thread alone."""
+
 STILL = "a=$(stat -c %s beat); sleep 0.3; b=$(stat -c %s beat); test $a = $b && echo still"
 
 
@@ -84,6 +93,16 @@ async def test_a_daemon_whose_bash_died_first_dies_too(sandbox: Sandbox, run: Ru
         result = await run(script, timeout_seconds=1)
         assert result.limits_hit == ("time",)
         assert (await run(STILL)).output == "still\n"
+
+
+async def test_a_process_whose_first_thread_ended_dies_too(sandbox: Sandbox, run: Run) -> None:
+    """It looks like a zombie in the table, and works on in its other thread."""
+    await sandbox.write_file("headless.py", HEADLESS.encode())
+    with anyio.fail_after(20):
+        result = await run("python headless.py; sleep 60", timeout_seconds=2)
+        assert result.limits_hit == ("time",)
+        left = (await run(f"kill -0 {result.output.split()[0]}")).output
+    assert "No such process" in left
 
 
 async def test_the_children_of_another_command_live_on(run: Run) -> None:
