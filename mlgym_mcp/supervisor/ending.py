@@ -1,11 +1,9 @@
 """Ending the whole tree of one command: SIGTERM, a grace, SIGKILL.
 
-A command's bash is a subreaper, so while it lives everything it started is below it, however
-often that forked and whatever session it moved to. Once bash is gone its orphans become the
-supervisor's children; those that no other command can claim are taken for this one's.
+What a command started bears the mark of its bash, however often it forked and whatever session it
+moved to, and whether that bash lives or not. What is below a member is a member too.
 """
 
-import os
 import signal
 from collections.abc import Callable
 
@@ -19,19 +17,17 @@ _FREEZE_ROUNDS = 30
 
 
 class Ending:
-    """The end of the tree below `root`, on its way."""
+    """The end of all processes that `belongs` names, on its way."""
 
     def __init__(
         self,
         loop: Loop,
-        root: int,
-        foreign: Callable[[Process], bool],
+        belongs: Callable[[Process], bool],
         done: Callable[[], None],
         grace: float = GRACE_SECONDS,
     ) -> None:
         self._loop = loop
-        self._root = root
-        self._foreign = foreign
+        self._belongs = belongs
         self._done = done
         self._members: dict[int, int] = {}
         self._rounds = 0
@@ -40,24 +36,17 @@ class Ending:
         self._timer = loop.later(0, self._ask)
         self._deadline = loop.later(grace, self._force)
 
-    def claims(self, pid: int) -> bool:
-        """Whether the process belongs to the tree that ends."""
-        return pid in self._members
-
     def look(self) -> list[Process]:
         """The living members now."""
         processes = table()
-        me = os.getpid()
-        self._members = {
-            pid: start
+        inside = {
+            pid
             for pid, start in self._members.items()
             if pid in processes and processes[pid].start == start
         }
-        inside = set(self._members) | {self._root}
-        for process in processes.values():
-            orphan = process.parent == me and process.pid not in inside
-            if orphan and not self._foreign(process):
-                inside.add(process.pid)
+        inside |= {
+            pid for pid, one in processes.items() if pid not in inside and self._belongs(one)
+        }
         growing = True
         while growing:
             below = {
@@ -94,8 +83,7 @@ class Ending:
                 signal_one(pid, signal.SIGSTOP)
             stopped.update(fresh)
         alive = self.look()
-        # Bash last: as long as it is there, what is below it stays below it.
-        for process in sorted(alive, key=lambda one: one.pid == self._root):
+        for process in alive:
             signal_one(process.pid, signal.SIGKILL)
         if alive:
             self._loop.later(_LOOK_AGAIN, self._force)

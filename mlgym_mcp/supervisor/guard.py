@@ -11,6 +11,7 @@ from mlgym_mcp.supervisor.options import Options
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_RLIMIT_LOCKS = 10
 _prctl = ctypes.CDLL(None).prctl
 
 
@@ -28,28 +29,59 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def confine_child(options: Options) -> None:
-    """In a forked child: lower its limits, then its user."""
+def confine(pid: int, options: Options, mark: int) -> None:
+    """Limit a bash that waits at its gate, and mark it and all that it will start.
+
+    The mark is a limit that the kernel has not enforced since Linux 2.4.25, but still hands down
+    from parent to child: it says whose a process is that left its parent and its session.
+    """
     for what, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, options.open_files),
         (resource.RLIMIT_FSIZE, options.disk_bytes),
         (resource.RLIMIT_AS, options.address_bytes),
         (resource.RLIMIT_NPROC, options.user_processes),
+        (_RLIMIT_LOCKS, mark),
     ):
         if value is not None:
             with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(what, (value, value))
-    # The kernel ends a command before the supervisor when memory runs out.
+                resource.prlimit(pid, what, (value, value))
+
+
+@contextlib.contextmanager
+def doomed_first() -> Generator[None]:
+    """What is started now is ended by the kernel before the supervisor when memory runs out."""
+    fd, usual = -1, b"0"
     with contextlib.suppress(OSError):
-        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-        os.write(fd, b"500")
-        os.close(fd)
-    if options.gid is not None:
+        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        usual = os.read(fd, 16)
+        os.pwrite(fd, b"500", 0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.pwrite(fd, usual, 0)
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def as_commands_user(options: Options) -> Generator[None]:
+    """Be the commands' user altogether, so that what is started is; only root's name is kept.
+
+    Nobody inside can use the moment: signals that would end the first process of a sandbox do not
+    reach it from within, and tracing it needs that name as well.
+    """
+    if options.uid is None or options.gid is None:
+        yield
+        return
+    try:
         os.setgroups([])
-        os.setresgid(options.gid, options.gid, options.gid)
-    if options.uid is not None:
-        os.setresuid(options.uid, options.uid, options.uid)
+        os.setresgid(options.gid, options.gid, 0)
+        os.setresuid(options.uid, options.uid, 0)
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mlgym_mcp.supervisor.ending import Ending
 from mlgym_mcp.supervisor.loop import Timer
 from mlgym_mcp.supervisor.output import Excerpt, excerpt, log_path, read_part, size_of
+from mlgym_mcp.supervisor.processes import Process
 from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.wire import Header
 
@@ -36,10 +37,12 @@ class Job:
     def __init__(self, order: Order, shell: Shell | None) -> None:
         self.order = order
         self.job = order.job
-        self.shell = shell
+        self.shell: Shell | None = None
+        self.pid = self.mark = 0
+        if shell is not None:
+            self.run_in(shell)
         self.stdin = b""
         self.starts = 0
-        self.pid = shell.pid if shell else 0
         self.command = order.script[:_KEPT_SCRIPT].decode(errors="replace")
         self.path = log_path(order.job)
         self.timer: Timer | None = None
@@ -56,6 +59,14 @@ class Job:
         if self.finished is not None:
             return float(str(self.finished["seconds"]))
         return time.monotonic() - self._started
+
+    def run_in(self, shell: Shell) -> None:
+        """Let it run in that bash."""
+        self.shell, self.pid, self.mark = shell, shell.pid, shell.mark
+
+    def owns(self, process: Process) -> bool:
+        """Whether it comes from this command."""
+        return process.session == self.pid or process.mark() == self.mark
 
     def hit(self, limit: str) -> None:
         """Name a limit that bit."""

@@ -14,7 +14,7 @@ from mlgym_mcp.supervisor.job import Job, Order
 from mlgym_mcp.supervisor.loop import Loop
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.output import FOLDER, log_path
-from mlgym_mcp.supervisor.processes import Process, own_children
+from mlgym_mcp.supervisor.processes import Process
 from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.state import State, script_text
 
@@ -40,7 +40,6 @@ class Jobs:
         self._state: State | None = None
         self._cwd = "/workspace"
         self._ready: list[Shell] = []
-        self._background: set[int] = set()
         self._kills = memory_kills()
         self._refused = refused_forks()
         self.disk = Disk(loop, options, self._disk_full)
@@ -87,7 +86,8 @@ class Jobs:
             return False
         del self._running[job.pid]
         job.shell.drop()
-        job.shell, job.pid, job.status = shell, shell.pid, None
+        job.run_in(shell)
+        job.status = None
         self._open_gate(job, shell, job.stdin)
         return True
 
@@ -97,12 +97,7 @@ class Jobs:
             return
         job.hit(limit)
         if job.ending is None:
-            job.ending = Ending(
-                self._loop,
-                job.pid,
-                lambda process: self._foreign(process, job),
-                lambda: self._tree_gone(job),
-            )
+            job.ending = Ending(self._loop, job.owns, lambda: self._tree_gone(job))
 
     def reap(self) -> None:
         """Take note of every child that ended."""
@@ -113,7 +108,6 @@ class Jobs:
                 return
             if pid == 0:
                 return
-            self._background.discard(pid)
             job = self._running.get(pid)
             if job is not None:
                 job.status = status
@@ -134,7 +128,6 @@ class Jobs:
             return
         if job.timer is not None:
             job.timer.cancel()
-        self._note_background()
         self._note_limits(job)
         state = job.shell.left() if job.shell else None
         if job.shell is not None:
@@ -149,14 +142,6 @@ class Jobs:
         job.finish(state.cwd if state else self._cwd)
         self._forget_old()
         self._loop.later(0, self._prepare)
-
-    def _note_background(self) -> None:
-        """Children that nobody is ending now may live on: they are a finished command's."""
-        leaders = {*self._running, *(shell.pid for shell in self._ready)}
-        endings = [job.ending for job in self._running.values() if job.ending is not None]
-        for pid in own_children():
-            if pid not in leaders and not any(ending.claims(pid) for ending in endings):
-                self._background.add(pid)
 
     def _note_limits(self, job: Job) -> None:
         kills, refused = memory_kills(), refused_forks()
@@ -184,12 +169,6 @@ class Jobs:
         if _NO_PROCESS in last:
             job.hit("processes")
 
-    def _foreign(self, process: Process, job: Job) -> bool:
-        """Whether an orphan is certainly not of `job`."""
-        if process.pid in self._background:
-            return True
-        return process.session != job.pid and self._in_use(process)
-
     def _take_shell(self, order: Order) -> Shell:
         state = self._state if order.keep_state else None
         for shell in self._ready:
@@ -211,11 +190,15 @@ class Jobs:
     def _make_room(self) -> None:
         """End what earlier commands left running: it leaves no room for others to work."""
         self._loop.later(_MAKE_ROOM_SECONDS, self._prepare)
-        Ending(self._loop, 0, self._in_use, lambda: None, grace=0)
+        Ending(self._loop, self._left_over, lambda: None, grace=0)
 
-    def _in_use(self, process: Process) -> bool:
-        ready = any(process.pid == shell.pid for shell in self._ready)
-        return ready or process.pid in self._running or process.session in self._running
+    def _left_over(self, process: Process) -> bool:
+        mark = process.mark()
+        in_use = {shell.mark for shell in self._ready}
+        return mark is not None and mark not in in_use and not self._owned(process)
+
+    def _owned(self, process: Process) -> bool:
+        return any(job.owns(process) for job in self._running.values())
 
     def _drop_ready(self, shells: list[Shell]) -> None:
         for shell in shells:

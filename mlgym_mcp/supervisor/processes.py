@@ -17,6 +17,14 @@ class Process:
         self.session = int(fields[3])
         self.start = int(fields[19])
 
+    def mark(self) -> int | None:
+        """Which bash it comes from, through however many forks; None when it cannot be told."""
+        for line in (read_small(f"/proc/{self.pid}/limits") or b"").splitlines():
+            if line.startswith(b"Max file locks"):
+                soft = line.split()[3]
+                return int(soft) if soft.isdigit() else None
+        return None
+
 
 def table() -> dict[int, Process]:
     """Every process now."""
@@ -36,15 +44,6 @@ def look(pid: int) -> Process | None:
         return None
     # The name is in brackets and may hold anything, brackets and spaces too.
     return Process(pid, text[text.rindex(b")") + 2 :].split())
-
-
-def own_children() -> list[int]:
-    """Children of this process: started shells, and orphans it has adopted."""
-    text = read_small(f"/proc/self/task/{os.getpid()}/children")
-    if text is not None:
-        return [int(word) for word in text.split()]
-    me = os.getpid()
-    return [process.pid for process in table().values() if process.parent == me]
 
 
 def signal_one(pid: int, number: int) -> None:

@@ -8,8 +8,9 @@ leaves to a private descriptor. Nothing of this passes through its output.
 import contextlib
 import fcntl
 import os
+from itertools import count
 
-from mlgym_mcp.supervisor.guard import adopt_orphans, confine_child
+from mlgym_mcp.supervisor.guard import as_commands_user, confine, doomed_first
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.state import RESTORE_FD, STATE_FD, State, read_state, restore_text
 
@@ -17,12 +18,19 @@ STDIN_FD = 58
 GATE_FD = 59
 SCRIPT_FD = 62
 
+_GIVEN = range(STDIN_FD, SCRIPT_FD + 1)
+_marks = count(1)
+
 _WAIT = (
     f". /proc/self/fd/{RESTORE_FD} 2>/dev/null; "
     f"read -r -u {GATE_FD} || exit; mapfile -d '' -t __mlgym_script <&{SCRIPT_FD}; "
     f"exec {RESTORE_FD}<&- {GATE_FD}<&- {SCRIPT_FD}<&-; "
     'eval "unset __mlgym_script REPLY; ${__mlgym_script[0]}"; { __mlgym_end $?; } 2>/dev/null; exit'
 )
+
+_BASH = "/bin/bash"
+_ARGV = ["bash", "--noprofile", "--norc", "-c", _WAIT]
+_NO_INPUT = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
 
 
 class Shell:
@@ -37,6 +45,7 @@ class Shell:
         self._left_fd = os.memfd_create("state")
         self._script_fd = os.memfd_create("script")
         self._stdin_fd = os.memfd_create("stdin")
+        self.mark = next(_marks)
         gate, self._gate_fd = os.pipe2(os.O_CLOEXEC)
         restore = os.memfd_create("restore")
         os.write(restore, restore_text(state))
@@ -50,7 +59,7 @@ class Shell:
             2: self.log_fd,
         }
         try:
-            self.pid = _spawn(options, {} if state else options.variables, given)
+            self.pid = _spawn(options, {} if state else options.variables, given, self.mark)
         except OSError:
             self.drop()
             raise
@@ -99,27 +108,25 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _spawn(options: Options, variables: dict[str, str], given: dict[int, int]) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
+def _spawn(options: Options, variables: dict[str, str], given: dict[int, int], mark: int) -> int:
+    """Start bash with those descriptors.
+
+    Not by `fork`: copying an interpreter's memory costs more than the whole command. What has to
+    be said of the new process is said from here, while it waits at the gate.
+    """
+    # Out of the way of every number given, so that no dup2 overwrites a source of the next.
+    raised = {fd: _raised(fd) for fd in given.values() if fd in _GIVEN}
+    actions = [_NO_INPUT]
+    actions += [(os.POSIX_SPAWN_DUP2, raised.get(fd, fd), to) for to, fd in given.items()]
     try:
-        os.setsid()
-        # Kept across exec: whatever its descendants do, they stay below this process.
-        adopt_orphans()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        # Out of the way of every number given, so that no dup2 overwrites a source of the next.
-        sources = {target: _raised(fd) if fd in given else fd for target, fd in given.items()}
-        for target, fd in sources.items():
-            os.dup2(fd, target)
-        confine_child(options)
-        argv = ["bash", "--noprofile", "--norc", "-c", _WAIT]
-        os.execve("/bin/bash", argv, variables)  # noqa: S606 - no shell between: bash itself
-    except BaseException as error:  # noqa: BLE001 - a forked child must never go on as the parent
-        os.write(2, f"cannot start a command: {error}\n".encode())
+        with doomed_first(), as_commands_user(options):
+            pid = os.posix_spawn(_BASH, _ARGV, variables, file_actions=actions, setsid=True)
+            confine(pid, options, mark)
+        return pid
     finally:
-        os._exit(126)
+        for fd in raised.values():
+            os.close(fd)
 
 
 def _raised(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _GIVEN.stop)

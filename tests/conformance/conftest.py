@@ -59,6 +59,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "test_a_daemon_that_left_its_session_dies_too": _NO_PYTHON,
         "test_a_daemon_whose_bash_died_first_dies_too": _NO_PYTHON,
         "test_a_process_whose_first_thread_ended_dies_too": _NO_PYTHON,
+        "test_of_two_daemons_only_that_of_the_ended_command_dies": _NO_PYTHON,
         "test_cancelling_a_job_ends_its_tree": _NO_PYTHON,
     },
 }

@@ -86,7 +86,6 @@ async def test_a_daemon_that_left_its_session_dies_too(sandbox: Sandbox, run: Ru
 
 
 async def test_a_daemon_whose_bash_died_first_dies_too(sandbox: Sandbox, run: Run) -> None:
-    """The shell is the subreaper; here it is killed by its own child before the time is over."""
     await sandbox.write_file("daemon.py", DAEMON.encode())
     script = "python daemon.py; exec python -c 'import time; time.sleep(60)'"
     with anyio.fail_after(20):
@@ -124,6 +123,26 @@ async def test_a_side_by_side_command_is_not_touched_by_anothers_time_out(run: R
             tasks.start_soon(patient)
             tasks.start_soon(lambda: run("sleep 60 & sleep 60", timeout_seconds=0.2))
     assert outputs == ["finished\n"]
+
+
+async def test_of_two_daemons_only_that_of_the_ended_command_dies(
+    sandbox: Sandbox, run: Run
+) -> None:
+    """Both have left their parents and sessions, so only what they inherited tells them apart."""
+    await sandbox.write_file("daemon.py", DAEMON.encode())
+    for folder in ("mine", "other"):
+        await run(f"mkdir {folder}; sed s,workspace/,workspace/{folder}/, daemon.py > {folder}.py")
+    with anyio.fail_after(30):
+        other = await sandbox.start(Command(script="python other.py; sleep 60"))
+        mine = await sandbox.start(Command(script="python mine.py; sleep 60"))
+        for job in (other, mine):
+            while not (await job.look()).output:
+                await job.wait(0.05)
+        await mine.cancel()
+        assert (await run(f"cd /workspace/mine; {STILL}")).output == "still\n"
+        assert (await run(f"cd /workspace/other; {STILL}")).output == ""
+        await other.cancel()
+        assert (await run(f"cd /workspace/other; {STILL}")).output == "still\n"
 
 
 async def test_cancelling_a_job_ends_its_tree(sandbox: Sandbox, run: Run) -> None:
