@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ from mlgym_mcp.supervisor.options import Options
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_LOCKS = 10
+_LIMIT_TRIES = 10_000
 _prctl = ctypes.CDLL(None).prctl
 
 
@@ -34,6 +36,9 @@ def confine(pid: int, options: Options, mark: int) -> None:
 
     The mark is a limit that the kernel has not enforced since Linux 2.4.25, but still hands down
     from parent to child: it says whose a process is that left its parent and its session.
+
+    Raises:
+        OSError: It could not be limited; it must not run.
     """
     for what, value in (
         (resource.RLIMIT_CORE, 0),
@@ -44,8 +49,20 @@ def confine(pid: int, options: Options, mark: int) -> None:
         (_RLIMIT_LOCKS, mark),
     ):
         if value is not None:
-            with contextlib.suppress(ValueError, OSError):
-                resource.prlimit(pid, what, (value, value))
+            hard = resource.getrlimit(what)[1]
+            _limit(pid, what, value if hard == resource.RLIM_INFINITY else min(value, hard))
+
+
+def _limit(pid: int, what: int, value: int) -> None:
+    """Until it is no longer the program that starts bash, a moment after that was started."""
+    for _try in range(_LIMIT_TRIES):
+        try:
+            resource.prlimit(pid, what, (value, value))
+        except PermissionError:
+            os.sched_yield()
+        else:
+            return
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ leaves to a private descriptor. Nothing of this passes through its output.
 import contextlib
 import fcntl
 import os
+import signal
 from itertools import count
 
 from mlgym_mcp.supervisor.guard import as_commands_user, confine, doomed_first
@@ -121,7 +122,11 @@ def _spawn(options: Options, variables: dict[str, str], given: dict[int, int], m
     try:
         with doomed_first(), as_commands_user(options):
             pid = os.posix_spawn(_BASH, _ARGV, variables, file_actions=actions, setsid=True)
-            confine(pid, options, mark)
+            try:
+                confine(pid, options, mark)
+            except OSError:
+                os.kill(pid, signal.SIGKILL)
+                raise
         return pid
     finally:
         for fd in raised.values():

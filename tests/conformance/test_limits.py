@@ -54,6 +54,13 @@ async def test_a_fork_bomb_is_held_and_ended(open_sandbox: Open) -> None:
     assert (await sandbox.run(Command(script="echo on | cat"))).output == "on\n"
 
 
+async def test_no_command_of_many_escapes_its_limits(open_sandbox: Open) -> None:
+    sandbox = await open_sandbox(open_files=64)
+    with anyio.fail_after(60):
+        said = [await sandbox.run(Command(script="ulimit -Hn; ulimit -Hc")) for _ in range(60)]
+    assert {result.output for result in said} == {"64\n0\n"}
+
+
 async def test_the_processes_limit_bites_and_is_named(open_sandbox: Open) -> None:
     sandbox = await open_sandbox(processes=20)
     script = "for i in $(seq 30); do sleep 5 & done 2>&1 | tail -n 1"
