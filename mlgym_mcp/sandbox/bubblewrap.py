@@ -1,10 +1,9 @@
 """The embedded engine: a sandbox is one `bwrap` process, with the supervisor as pid 1 inside.
 
-Above: the registry opens it. Below: `jail` says what is seen, `cgroup` limits, `remote` talks. No
+Above: the registry opens it. Below: `jail` says what is seen, `share` limits, `remote` talks. No
 daemon, no image; a sandbox dies with this process, so nothing can be attached to.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -24,13 +23,14 @@ from mlgym_mcp.base.errors import EngineMissing, SandboxDead, SandboxError
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.tasks import owned_tasks
 from mlgym_mcp.sandbox.cell import Cell
-from mlgym_mcp.sandbox.cgroup import Cgroup, Cgroups, find_cgroups, joining
+from mlgym_mcp.sandbox.cgroup import Cgroups, find_cgroups, joining
 from mlgym_mcp.sandbox.contract import Backend, Report, Sandbox, SandboxSpec, silent
 from mlgym_mcp.sandbox.environments import Environment
 from mlgym_mcp.sandbox.jail import jail_argv, supervisor_python
 from mlgym_mcp.sandbox.link import Link
 from mlgym_mcp.sandbox.program import program_folder, supervisor_argv, supervisor_options
 from mlgym_mcp.sandbox.remote import RemoteSandbox
+from mlgym_mcp.sandbox.share import take_share
 from mlgym_mcp.types.finding import Finding
 
 _GREETING_SECONDS = 30.0
@@ -100,7 +100,9 @@ class Bubblewrap(Backend):
             raise SandboxError("The backend is not open.", fix="Use it as `async with`.")
         environment = await self._prepared(spec.environment, silent)
         async with self._opening:
-            cell = Cell(spec, await to_thread.run_sync(self._limit, spec))
+            others = [cell.share for cell in self._open.values()]
+            share = await to_thread.run_sync(take_share, spec, self._cgroups, others)
+            cell = Cell(spec, share)
             try:
                 cell.launch(self._argv(self._bwrap, cell, environment))
                 link = await cell.link()
@@ -143,24 +145,12 @@ class Bubblewrap(Backend):
             self._ready[name] = await self._environments.ensure(name, report)
         return self._ready[name]
 
-    def _limit(self, spec: SandboxSpec) -> Cgroup | None:
-        if self._cgroups is None:
-            return None
-        # Without a group it opens too, with each process limited by itself.
-        with contextlib.suppress(OSError):
-            return self._cgroups.create(spec.name, spec.limits)
-        return None
-
     def _argv(self, bwrap: str, cell: Cell, environment: Environment) -> list[str]:
-        spec, cgroup = cell.spec, cell.cgroup
-        more: dict[str, object] = {}
-        if cgroup is None:
-            limits = spec.limits
-            more = {"address_bytes": limits.memory_bytes, "user_processes": limits.processes + 2}
-        jail = jail_argv(Path(bwrap), spec, environment, self._program, cgroup, cell.filter)
-        options = supervisor_options(spec, **more)
+        spec, share = cell.spec, cell.share
+        jail = jail_argv(Path(bwrap), spec, environment, self._program, share, cell.filter)
+        options = supervisor_options(spec, **share.watched(spec.limits))
         supervisor = supervisor_argv(supervisor_python(environment), "stdio", options)
-        return [*(joining(cgroup) if cgroup else ()), *jail, *supervisor]
+        return [*(joining(share.cgroup) if share.cgroup else ()), *jail, *supervisor]
 
     async def _tend(self, cell: Cell, link: Link) -> None:
         self._open[cell.spec.name] = cell
@@ -227,9 +217,14 @@ def _findings(bwrap: str | None, cgroups: Cgroups | None) -> list[Finding]:
 def _cgroup_finding(cgroups: Cgroups | None) -> Finding:
     if cgroups is not None:
         return Finding(check="control groups", state="ok", detail=cgroups.describe())
+    root = os.getuid() == 0
+    processes = "counted ten times a second" if root else "held by the kernel"
     return Finding(
         check="control groups",
         state="warning",
-        detail="none can be made here: memory is limited per process, CPU not at all",
+        detail=(
+            f"none can be made here: a sandbox has whole processors, its memory is added up ten"
+            f" times a second, its processes are {processes}"
+        ),
         fix="systemd-run --user --scope -p Delegate=yes mlgym-mcp serve",
     )

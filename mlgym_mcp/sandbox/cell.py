@@ -1,13 +1,15 @@
-"""One bubblewrap process with its control group and its end of the stream: started once, ended once.
+"""One bubblewrap process with its share of the machine and its end of the stream: started once, ended once.
 
 Above: the bubblewrap backend composes its command line. Below: the process, the kernel's files. It
 does not know what is said over the stream.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
 import time
+from collections.abc import Generator, Sequence
 
 import anyio
 from anyio import to_thread
@@ -17,19 +19,20 @@ from mlgym_mcp.sandbox.cgroup import Cgroup
 from mlgym_mcp.sandbox.contract import SandboxSpec
 from mlgym_mcp.sandbox.link import Link
 from mlgym_mcp.sandbox.seccomp import seccomp_file, seccomp_program
+from mlgym_mcp.sandbox.share import Share
 
 _LEAVE_SECONDS = 1.0
 
 
 class Cell:
-    """One `bwrap` process and its control group."""
+    """One `bwrap` process and its share of the machine."""
 
-    def __init__(self, spec: SandboxSpec, cgroup: Cgroup | None) -> None:
+    def __init__(self, spec: SandboxSpec, share: Share) -> None:
         self.spec = spec
-        self.cgroup = cgroup
+        self.share = share
         self._process: subprocess.Popen[bytes] | None = None
         self._errors = os.memfd_create("errors")
-        program = seccomp_program()
+        program = seccomp_program(pinned=bool(share.processors))
         self.filter = None if program is None else seccomp_file(program)
         self._socket: socket.socket | None = None
         self._stream: SocketStream | None = None
@@ -41,7 +44,7 @@ class Cell:
         """Start it, from this very thread: it dies with the thread that started it."""
         ours, theirs = socket.socketpair()
         self._socket = ours
-        with theirs:
+        with theirs, _only_on(self.share.processors):
             self._process = subprocess.Popen(
                 argv,
                 stdin=theirs.fileno(),
@@ -83,8 +86,22 @@ class Cell:
         os.close(self._errors)
         if self.filter is not None:
             os.close(self.filter)
-        if self.cgroup is not None:
-            await to_thread.run_sync(_remove, self.cgroup)
+        if self.share.cgroup is not None:
+            await to_thread.run_sync(_remove, self.share.cgroup)
+
+
+@contextlib.contextmanager
+def _only_on(processors: Sequence[int]) -> Generator[None]:
+    """What this thread starts meanwhile may run on those processors alone, if there are any."""
+    if not processors:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, processors)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 async def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,7 @@ from mlgym_mcp.types.budget import Limits
 _PERIOD = 100_000
 _WANTED = ("memory", "pids", "cpu")
 _NEEDED = frozenset({"memory", "pids"})
-_OWN_PROCESSES = 3
+OWN_PROCESSES = 3
 """Those of the sandbox itself, which the limit of the commands does not count."""
 
 
@@ -99,7 +99,8 @@ class Cgroups:
     def describe(self) -> str:
         """What `doctor` says."""
         version = "version 2" if self.unified else "version 1"
-        return f"{version}, {', '.join(self.folders)} in {self.folders['memory'].parent}"
+        said = f"{version}, {', '.join(self.folders)} in {self.folders['memory'].parent}"
+        return said if "cpu" in self.folders else f"{said}; a sandbox has whole processors"
 
     def _group(self, name: str) -> Cgroup:
         folders = {controller: folder / name for controller, folder in self.folders.items()}
@@ -212,7 +213,7 @@ def joining(group: Cgroup) -> list[str]:
 
 
 def _set_limits(controller: str, folder: Path, limits: Limits, unified: bool) -> None:
-    memory, processes = str(limits.memory_bytes), str(limits.processes + _OWN_PROCESSES)
+    memory, processes = str(limits.memory_bytes), str(limits.processes + OWN_PROCESSES)
     quota = int(limits.cpus * _PERIOD)
     if controller == "pids":
         (folder / "pids.max").write_text(processes)

@@ -15,7 +15,9 @@ from mlgym_mcp.base.shipped import package_folder, shipped
 from mlgym_mcp.sandbox.cgroup import Cgroup
 from mlgym_mcp.sandbox.contract import OUTPUTS, WORKSPACE, SandboxSpec
 from mlgym_mcp.sandbox.environments import ENVIRONMENT_ROOT, Environment
+from mlgym_mcp.sandbox.gpus import gpu_options
 from mlgym_mcp.sandbox.program import PROGRAM_ROOT
+from mlgym_mcp.sandbox.share import Share
 
 Option = tuple[str, ...]
 """An option with its values."""
@@ -46,17 +48,17 @@ def jail_argv(
     spec: SandboxSpec,
     environment: Environment,
     program: Path,
-    cgroup: Cgroup | None,
+    share: Share,
     seccomp: int | None,
 ) -> list[str]:
     """The command line up to the program to run inside; `seccomp` is the filter's descriptor."""
     options = [
         *_isolation(),
         *((("--seccomp", str(seccomp)),) if seccomp is not None else ()),
-        *_fresh(spec),
+        *_fresh(spec, share),
         *_system(environment, program),
         *_hidden(environment, program),
-        *_own(spec, cgroup),
+        *_own(spec, share.cgroup),
     ]
     absent = _absent(bwrap)
     return [str(bwrap), *chain(*(option for option in options if option[0] not in absent)), "--"]
@@ -91,13 +93,14 @@ def _isolation() -> Iterator[Option]:
     yield ("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL")
 
 
-def _fresh(spec: SandboxSpec) -> Iterator[Option]:
+def _fresh(spec: SandboxSpec, share: Share) -> Iterator[Option]:
     """File systems of its own; first, for what is mounted later may lie in them."""
     yield ("--proc", "/proc", "--dev", "/dev")
     for path in (f"/proc/{name}" for name in (*_KERNEL, "sysrq-trigger")):
         if Path(path).exists():
             yield ("--ro-bind", path, path)
     yield from _in_memory(spec, "/dev/shm")  # noqa: S108 - its own
+    yield from gpu_options(share.gpus)
     yield ("--remount-ro", "/dev")
     yield from _in_memory(spec, "/tmp")  # noqa: S108 - its own
 

@@ -26,6 +26,9 @@ _CLONE3 = 435
 _REFUSED_EVERYWHERE = (*range(425, 434), 438, 442, 443)
 """io_uring, the new mount calls, pidfd_getfd, mount_setattr, quotactl_fd: alike on all."""
 
+_PINNING = {"x86_64": 203, "aarch64": 122}
+"""sched_setaffinity, refused where it is all that limits the processors of a sandbox."""
+
 _PROCESSORS: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "x86_64": (
         0xC000003E,
@@ -50,12 +53,18 @@ kernel modules, keys, kexec, mounts, namespaces, BPF, perf, userfaultfd, swap, q
 opening files by handle."""
 
 
-def seccomp_program(machine: str = "") -> bytes | None:
-    """The filter for a processor, this machine's by default; None where none is known."""
-    known = _PROCESSORS.get(machine or platform.machine())
+def seccomp_program(machine: str = "", *, pinned: bool = False) -> bytes | None:
+    """The filter for a processor, this machine's by default; None where none is known.
+
+    With `pinned` commands stay on the processors on which they were started.
+    """
+    machine = machine or platform.machine()
+    known = _PROCESSORS.get(machine)
     if known is None:
         return None
     architecture, clone, refused = known
+    if pinned:
+        refused = (*refused, _PINNING[machine])
     steps = [
         _step(_LOAD, _ARCHITECTURE_AT),
         _step(_EQUAL, architecture, 1, 0),

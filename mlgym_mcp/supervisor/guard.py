@@ -44,7 +44,7 @@ def confine(pid: int, options: Options, mark: int) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, options.open_files),
         (resource.RLIMIT_FSIZE, options.disk_bytes),
-        (resource.RLIMIT_AS, options.address_bytes),
+        (resource.RLIMIT_DATA, options.data_bytes),
         (resource.RLIMIT_NPROC, options.user_processes),
         (_RLIMIT_LOCKS, mark),
     ):

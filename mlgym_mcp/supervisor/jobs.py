@@ -7,7 +7,6 @@ process to start.
 import contextlib
 import os
 
-from mlgym_mcp.supervisor.counters import crowded, memory_kills, refused_forks
 from mlgym_mcp.supervisor.disk import Disk
 from mlgym_mcp.supervisor.ending import Ending
 from mlgym_mcp.supervisor.job import Job, Order
@@ -17,6 +16,7 @@ from mlgym_mcp.supervisor.output import FOLDER, log_path
 from mlgym_mcp.supervisor.processes import Process
 from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.state import State, script_text
+from mlgym_mcp.supervisor.watchman import Watchman
 
 _READY = 2
 """Shells kept waiting: the next command takes one while the one after it still starts."""
@@ -25,7 +25,7 @@ _MOST_STARTS = 5
 _MAKE_ROOM_SECONDS = 0.2
 _REMEMBERED = 1000
 _NO_MEMORY = (b"MemoryError", b"Cannot allocate memory", b"bad_alloc", b"out of memory")
-_NO_PROCESS = b"Resource temporarily unavailable"
+_NO_PROCESS = (b"Resource temporarily unavailable", b"can't start new thread")
 _CANNOT_START = 126 << 8
 
 
@@ -40,8 +40,8 @@ class Jobs:
         self._state: State | None = None
         self._cwd = "/workspace"
         self._ready: list[Shell] = []
-        self._kills = memory_kills()
-        self._refused = refused_forks()
+        self._watchman = Watchman(loop, options, self._running)
+        self._kills, self._refused = self._watchman.counted()
         self.disk = Disk(loop, options, self._disk_full)
         loop.later(0, self._prepare)
 
@@ -60,6 +60,7 @@ class Jobs:
         self._open_gate(job, shell, stdin)
         job.timer = self._loop.later(order.timeout, lambda: self.end(job, "time"))
         self.disk.watch()
+        self._watchman.watch()
         return job
 
     def _open_gate(self, job: Job, shell: Shell, stdin: bytes) -> None:
@@ -144,15 +145,15 @@ class Jobs:
         self._loop.later(0, self._prepare)
 
     def _note_limits(self, job: Job) -> None:
-        kills, refused = memory_kills(), refused_forks()
+        kills, refused = self._watchman.counted()
         if kills > self._kills:
             job.hit("memory")
         if refused > self._refused:
             job.hit("processes")
-            if "time" in job.limits and crowded():
+            if "time" in job.limits and self._watchman.crowded():
                 self._make_room()
         self._kills, self._refused = kills, refused
-        if job.status and self._options.address_bytes is not None:
+        if job.status and self._options.memory_bytes is not None:
             self._note_said(job)
         if job.ran_out_of_file():
             job.hit("disk")
@@ -166,7 +167,7 @@ class Jobs:
         last = job.last_words()
         if any(word in last for word in _NO_MEMORY):
             job.hit("memory")
-        if _NO_PROCESS in last:
+        if any(word in last for word in _NO_PROCESS):
             job.hit("processes")
 
     def _take_shell(self, order: Order) -> Shell:

@@ -21,11 +21,17 @@ class Options:
     output_bytes: int = 32_768
     open_files: int = 4096
     disk_bytes: int = 8 * 2**30
-    address_bytes: int | None = None
-    """Address space per process, where no cgroup holds the memory; else None."""
+    memory_bytes: int | None = None
+    """Memory of all processes together, where no cgroup holds it; else None."""
+
+    data_bytes: int | None = None
+    """What one process may reserve of it; None beside a cgroup."""
+
+    processes: int | None = None
+    """Processes and threads, the supervisor's and waiting ones too, where no cgroup counts them."""
 
     user_processes: int | None = None
-    """Processes of the user, where no cgroup counts them; else None."""
+    """The same for the kernel to hold, where it can; else None."""
 
     not_counted: tuple[str, ...] = ()
     """Folders below the workspace that are not the session's own, such as mounted data."""

@@ -13,6 +13,7 @@ from mlgym_mcp.sandbox.contract import SandboxSpec
 from mlgym_mcp.sandbox.environments import Environments
 from mlgym_mcp.sandbox.jail import jail_argv
 from mlgym_mcp.sandbox.program import program_folder
+from mlgym_mcp.sandbox.share import Share
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ async def test_a_program_installed_beside_the_interpreter_shows_no_judge(
     spec = SandboxSpec("s-1", "base", workspace, outputs)
     bwrap = Path(shutil.which("bwrap") or "")
     beside = replace(environment, base_prefix=prefix)
-    jail = jail_argv(bwrap, spec, beside, program_folder(settings), None, None)
+    jail = jail_argv(bwrap, spec, beside, program_folder(settings), Share(), None)
     look = f"ls {prefix}/; find {prefix}/mlgym_mcp/ {prefix}/tasks/ -type f"
     done = await anyio.run_process([*jail, "/bin/bash", "-c", look], check=False)
     assert {"mlgym_mcp", "tasks", "docs"} <= set(done.stdout.decode().split()), done.stderr

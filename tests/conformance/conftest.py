@@ -66,29 +66,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
 """By backend: tests that cannot hold there, each with its reason."""
 
 
-UNGROUPED = {
-    "test_processor_time_is_limited": "nobody shares out processor time",
-    "test_memory_in_many_processes_counts_together": "each process has the limit for itself",
-    "test_the_processes_limit_bites_and_is_named": "nobody counts what was refused",
-}
-"""The same for bubblewrap where no control groups can be made, as for most ordinary users."""
-
-
-@cache
-def _grouped() -> bool:
-    found = find_cgroups("mlgym-tests")
-    if found is not None:
-        found.close()
-    return found is not None
-
-
-def _difference(engine: str, test: str, module: str) -> str | None:
-    found = DIFFERENCES[engine].get(test) or DIFFERENCES[engine].get(module)
-    if found is None and engine == "bubblewrap" and test in UNGROUPED and not _grouped():
-        return f"without control groups {UNGROUPED[test]}"
-    return found
-
-
 @pytest.fixture(
     params=[
         pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
@@ -101,10 +78,24 @@ def engine_name(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
     test = str(getattr(request.node, "originalname", request.node.name))
     module = Path(str(request.node.path)).stem
-    reason = _difference(name, test, module)
+    reason = DIFFERENCES[name].get(test) or DIFFERENCES[name].get(module)
     if reason is not None:
         pytest.skip(f"known difference of {name}: {reason}")
     return name
+
+
+@cache
+def _time_is_shared_out() -> bool:
+    found = find_cgroups("mlgym-tests")
+    if found is not None:
+        found.close()
+    return found is not None and "cpu" in found.folders
+
+
+@pytest.fixture
+def whole_processors(engine_name: str) -> bool:
+    """Whether a part of a processor is rounded up to a whole one here."""
+    return engine_name == "bubblewrap" and not _time_is_shared_out()
 
 
 @pytest.fixture
