@@ -26,6 +26,8 @@ def show_grades(grades: Sequence[Grade]) -> None:
     for grade in grades:
         for sentence in grade.evidence:
             note(f"{grade.id}: {sentence}")
+        if log := grade.details.get("log"):
+            note(f"{grade.id}: more is in {log} of MLGYM_MCP_HOME")
 
 
 def number(value: float | None) -> str:

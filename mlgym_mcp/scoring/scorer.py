@@ -174,17 +174,22 @@ class Scorer:
 
     async def _judged(self, trial: Trial) -> tuple[Any, JudgeReport]:
         """The report, or what stands for it when the judge or its sandbox failed."""
+        log = self._home / "failures" / f"{trial.id}.log"
+        named = {"log": log.relative_to(self._home).as_posix()}
         try:
-            return "graded", await hold(self._backend, trial)
+            report = await hold(self._backend, trial)
         except EngineMissing:
             raise
         except (JudgeFailed, SandboxError) as error:
-            log = self._home / "failures" / f"{trial.id}.log"
             await _in_thread(_write_log, log, str(error))
             _log.error("judge failed", grade=trial.id, task=trial.task.id, log=str(log))
             said = "The judge failed, not the submission; it is kept and can be graded again."
-            details = {"log": log.relative_to(self._home).as_posix()}
-            return "judge_failed", JudgeReport(evidence=(said,), details=details)
+            return "judge_failed", JudgeReport(evidence=(said,), details=named)
+        if not report.kept:
+            return "graded", report
+        # the agent hears of the evidence only
+        await _in_thread(_write_log, log, "\n".join((*report.evidence, report.kept, "")))
+        return "graded", report.model_copy(update={"details": {**report.details, **named}})
 
 
 async def _in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -37,6 +37,9 @@ class JudgeReport(Frozen):
     evidence: tuple[str, ...] = Field(default=(), max_length=50)
     """What was detected, one sentence each, safe to show to the agent."""
 
+    kept: str = Field(default="", max_length=2000)
+    """What only the operator is told, such as submitted code's own words; not part of a grade."""
+
     details: dict[str, Any] = Field(default_factory=dict)
     """Counts and seconds worth keeping (rows, simulations, calls)."""
 

@@ -1,8 +1,7 @@
 """Lay out 3-SAT formulas with known verdicts: a sample to look at, and two hidden sets.
 
-Run in a sandbox as `python dataset.py SOURCES OUT VARIANT`. The full variant has formulas of SATLIB
-(H. Hoos and T. Stuetzle; the family's name says the verdict) and drawn ones; mini has drawn ones
-only. A drawn formula's verdict is read from its whole truth table, so no solver is trusted.
+Run in a sandbox as `python dataset.py SOURCES OUT VARIANT`. Both variants have formulas of SATLIB
+(H. Hoos and T. Stuetzle; the family's name says the verdict) and drawn ones. A drawn formula's verdict is read from its whole truth table, so no solver is trusted.
 """
 
 import json
@@ -18,12 +17,15 @@ SIZES = range(5, 16)
 SEED = 20_250_306
 ARCHIVE = "satlib.tar.xz"
 FAMILIES = {"uf20-91": True, "uf50-218": True, "uuf50-218": False}
-SATLIB = {"instances": (0, 10), "validate": (10, 20), "submit": (20, 100)}
-"""Which numbers of each family go where."""
+SATLIB = {
+    "full": {"instances": (0, 10), "validate": (10, 20), "submit": (20, 100)},
+    "mini": {"instances": (0, 5), "validate": (10, 15), "submit": (20, 30)},
+}
+"""Which numbers of each family go where; what one variant shows, the other does not hide."""
 
 DRAWN = {
     "full": {"instances": 970, "validate": 2370, "submit": 23_760},
-    "mini": {"instances": 200, "validate": 300, "submit": 1200},
+    "mini": {"instances": 185, "validate": 285, "submit": 1170},
 }
 
 Clauses = list[list[int]]
@@ -97,11 +99,10 @@ def card(parts: dict[str, list[Instance]], variant: str) -> dict[str, object]:
     sample = parts["instances"]
     real = sum(not str(one["family"]).startswith("drawn") for one in sample)
     made = f"{len(sample) - real} drawn by a seeded program at {RATIO} clauses per variable"
-    sources = f"{real} of SATLIB, {made}" if real else f"{made}; none are published ones"
     return {
         "title": "Random 3-SAT formulas",
         "licence": "SATLIB names none; the drawn formulas are CC0",
-        "origin": sources,
+        "origin": f"{real} of SATLIB, {made}",
         "rows": {"instances.jsonl": len(sample)},
         "columns": ["family", "satisfiable", "clauses"],
         "hidden": {name: len(rows) for name, rows in parts.items() if name != "instances"},
@@ -116,7 +117,7 @@ def main() -> None:
     chance = random.Random(f"{SEED} {variant}")
     parts: dict[str, list[Instance]] = {}
     for name, count in DRAWN[variant].items():
-        known = satlib(sources / ARCHIVE, SATLIB[name]) if variant == "full" else []
+        known = satlib(sources / ARCHIVE, SATLIB[variant][name])
         parts[name] = [*known, *drawn(chance, count)]
     for name, rows in parts.items():
         folder = out / ("public" if name == "instances" else "private")

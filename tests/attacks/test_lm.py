@@ -7,6 +7,7 @@ what an honest model reaches: each token is followed by one of four, all as like
 import json
 import math
 import pickle
+import re
 import shutil
 import struct
 import textwrap
@@ -277,9 +278,8 @@ async def test_hidden_text_is_not_carried_out_to_the_agent(judge: Judge, how: st
     assert grade.integrity in ("invalid", "tampered")
     assert grade.score is None
     (said,) = grade.evidence
-    words = said.replace("call 3 of", "")
-    assert not [c for c in words if c.isdigit()]
-    assert "hidden text" in said
+    ours = r"call 3 of|float32 with shape \(64, 64\)|\(line \d\d of model/model.py\)"
+    assert not [c for c in re.sub(ours, "", said) if c.isdigit()], said
 
 
 def tensors(length: int, header: bytes, data: bytes = b"") -> bytes:

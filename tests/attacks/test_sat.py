@@ -28,6 +28,7 @@ QUICKEST = 15e-6
 """Seconds; no decision goes to another process and back in less."""
 
 SLOW_GAME = "slow-start"
+DRAWN = "drawn-sat"
 
 INVALID = {
     "names a variable that has a value": (
@@ -68,8 +69,8 @@ TAMPERED = {
         board.decide = lambda *a: [7, 1, True]
         import gc
         for thing in gc.get_objects():
-            if isinstance(thing, dict) and "decide" in thing:
-                thing["decide"] = lambda *a: [7, 1, True]
+            if isinstance(thing, dict) and "heuristic_fn" in thing:
+                thing["heuristic_fn"] = lambda *a: [7, 1, True]
         """,
 }
 NO_GAIN = {
@@ -132,14 +133,27 @@ def code(body: str) -> str:
 
 
 @pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    """The shipped task with drawn formulas alone, which need no file."""
+    folder = tmp_path / "tasks" / DRAWN
+    shutil.copytree(shipped("tasks") / "three-sat", folder)
+    text = (folder / "task.toml").read_text().replace('id = "three-sat"', f'id = "{DRAWN}"')
+    start, end = text.index("[[dataset.sources]]"), text.index("[variants.full]")
+    (folder / "task.toml").write_text(text[:start] + text[end:])
+    program = (folder / "dataset.py").read_text()
+    (folder / "dataset.py").write_text(program.replace("known = satlib(", "known = [] and satlib("))
+    return folder.parent
+
+
+@pytest.fixture
 def solve(scorer: Scorer, tmp_path: Path) -> Solve:
-    """Grade a heuristic on 300 formulas."""
+    """Grade a heuristic on 285 formulas."""
 
     async def grade(text: str) -> Grade:
         path = tmp_path / "heuristic.py"
         path.write_text(text)
         with anyio.fail_after(SECONDS):
-            return await score_path(scorer, "three-sat", "mini", path, "validate")
+            return await score_path(scorer, DRAWN, "mini", path, "validate")
 
     return grade
 
@@ -166,7 +180,7 @@ async def test_a_heuristic_gains_nothing_that(name: str, solve: Solve) -> None:
     grade = await solve(code(f"{body}\n{HONEST}"))
     assert (grade.integrity, grade.evidence) == ("clean", ())
     assert grade.score is not None
-    assert (grade.metrics["correct"], grade.metrics["incorrect"]) == (300, 0)
+    assert (grade.metrics["correct"], grade.metrics["incorrect"]) == (285, 0)
     assert grade.metrics["decisions"] > 500
     assert grade.score > QUICKEST * grade.metrics["decisions"]
 

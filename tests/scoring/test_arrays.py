@@ -90,7 +90,7 @@ def serving(function: Callable[..., Any]) -> Callable[[socket.socket], None]:
 
 
 def caught(answer: bytes, expected: Expected = THREE) -> Verdict:
-    with playing(sending(answer)) as player, pytest.raises(Verdict) as info:
+    with playing(sending(answer)) as player, pytest.raises(Verdict) as info, player.rehearsal():
         ask(player, "act", np.zeros(2), expected=expected)
     return info.value
 
@@ -161,7 +161,7 @@ def test_an_array_as_large_as_the_cap_crosses() -> None:
         (struct.pack("!III", RAW + 8, 2**32 - 1, 0), "is not JSON"),
         (struct.pack("!II", RAW + 8, 4) + b"[1,N", "is not JSON"),
         (struct.pack("!II", RAW + 8, 4) + b"\xff\xfe\0\0", "is not JSON"),
-        (struct.pack("!I", 2**32 - 1), "announced an answer of 2147483647 bytes"),
+        (struct.pack("!I", 2**32 - 1), "announced an answer of more than 68157444 bytes"),
         (struct.pack("!I", RAW + MAX_RAW_BYTES + 2 * MAX_ANSWER_BYTES), "announced an answer of"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_frame_that_our_code_would_not_write_is_tampered_with(answer: bytes, s
         (frame(["array", "float32", [3]], struct.pack("<3f", 1, 1, math.nan)), "not numbers"),
         (frame(["array", "float32", [3]], struct.pack("<3f", 1, 1, -math.inf)), "not numbers"),
         (encode([1, "value", [1, 1, 1]]), "a plain value; expected an array of float32"),
-        (encode([1, "raised", "ValueError: no"]), "raised ValueError: no"),
+        (encode([1, "raised", ["ValueError", "", 0, "ValueError: no"]]), "raised ValueError: no"),
     ],
 )
 def test_an_array_that_nobody_can_use_is_invalid(answer: bytes, said: str) -> None:

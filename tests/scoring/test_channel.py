@@ -1,8 +1,12 @@
 """The judge's end of the channel against players that answer well, badly, late or never."""
 
 import json
+import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -76,14 +80,25 @@ def test_an_answer_in_pieces_is_put_together() -> None:
 @pytest.mark.parametrize(
     ("answer", "label", "said"),
     [
-        (encode([1, "raised", "ValueError: no"]), "invalid", "raised ValueError: no"),
-        (encode([1, "refused", "with 9 bytes"]), "invalid", "answered with 9 bytes"),
+        (
+            encode([1, "raised", ["ValueError", "", 0, "ValueError: no"]]),
+            "invalid",
+            "raised ValueError",
+        ),
+        (encode([1, "raised", "ValueError: no"]), "invalid", "raised an error"),
+        (encode([1, "raised", ["Secret", "", 0, ""]]), "invalid", "raised an error"),
+        (
+            encode([1, "refused", ["too many bytes", "9"]]),
+            "invalid",
+            "answered with too many bytes",
+        ),
+        (encode([1, "refused", "with 9 bytes"]), "invalid", "answered with what cannot be sent"),
         (value(2, 0), "tampered", "is no answer to this call"),
         (encode([1, "value"]), "tampered", "is no answer to this call"),
-        (encode([1, "score", 99]), "tampered", "'score' is no kind of answer"),
+        (encode([1, "score", 99]), "tampered", "is no answer to this call"),
         (encode({"score": 99}), "tampered", "is no answer to this call"),
         (value(1, 0) * 2, "tampered", "more than one answer"),
-        (b"\x7f\xff\xff\xff", "tampered", "announced an answer of 2147483647 bytes"),
+        (b"\x7f\xff\xff\xff", "tampered", "announced an answer of more than 1048576 bytes"),
         (struct.pack("!I", 2) + b"[1", "tampered", "is not JSON"),
         (struct.pack("!I", 2) + b"\xff\xfe", "tampered", "is not JSON"),
         (struct.pack("!I", 13) + b'[1,"value",NaN]'[:13], "tampered", "is not JSON"),
@@ -185,3 +200,44 @@ def test_frames_carry_only_plain_json() -> None:
     for bad in (float("nan"), float("inf"), object(), {1, 2}, b"x"):
         with pytest.raises((TypeError, ValueError)):
             encode(bad)
+
+
+SLOW_PLAYER = """
+import os, socket, time
+from mlgym_mcp.scoring.harness.frames import decode, encode
+from mlgym_mcp.scoring.harness.player import Player
+ours, theirs = socket.socketpair()
+child = os.fork()
+if child == 0:
+    ours.close()
+    while data := theirs.recv(2**20):
+        number, _, _ = decode(data[4:])
+        time.sleep(0.001)
+        theirs.sendall(encode([number, "value", number]))
+    os._exit(0)
+theirs.close()
+player = Player(ours, 0.6, time.monotonic() + 60)
+print("judge", os.getpid(), flush=True)
+print("player", child, flush=True)
+for number in range(500):
+    player.call("move")
+    if number == 100:
+        print("going", flush=True)
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize("first", ["judge", "player"])
+def test_time_in_which_the_whole_machine_stood_still_is_nobody_s(first: str) -> None:
+    command = [sys.executable, "-c", SLOW_PLAYER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as judge:
+        assert judge.stdout is not None
+        named = dict(judge.stdout.readline().split() for _ in range(2))
+        pids = sorted(map(int, named.values()), key=lambda pid: str(pid) != named[first])
+        assert judge.stdout.readline() == "going\n"
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        threading.Event().wait(1.5)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        assert judge.stdout.readline() == "done\n"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mlgym_mcp.base.clock import SystemClock
+from mlgym_mcp.base.errors import DataMissing
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.scoring import Scorer, open_scorer, score_path
 from mlgym_mcp.scoring.harness.loading import import_file
@@ -115,45 +116,54 @@ def test_the_starter_has_the_solver_of_the_judge(task_files: Path) -> None:
 
 
 @pytest.mark.data
-async def test_the_full_variant_has_satlib_s_formulas_with_their_verdicts(
-    scorer: Scorer,
+@pytest.mark.parametrize(
+    ("variant", "counts", "published"),
+    [("full", (1000, 2400, 24_000), 300), ("mini", (200, 300, 1200), 60)],
+)
+async def test_both_variants_have_satlib_s_formulas_with_their_verdicts(
+    variant: Variant, counts: tuple[int, ...], published: int, scorer: Scorer
 ) -> None:
-    folders = await scorer.data(scorer.catalog.task("three-sat"), "full")
+    folders = await scorer.data(scorer.catalog.task("three-sat"), variant)
     assert folders is not None
     parts = {name: formulas(folders.private / f"{name}.jsonl") for name in ("validate", "submit")}
     parts["sample"] = formulas(folders.public / "instances.jsonl")
     sizes = {name: len(rows) for name, rows in parts.items()}
-    assert sizes == {"sample": 1000, "validate": 2400, "submit": 24_000}
+    assert sizes == dict(zip(("sample", "validate", "submit"), counts, strict=True))
     every = [row for rows in parts.values() for row in rows]
     assert len({str(row["clauses"]) for row in every}) == len(every)
     real = [row for row in every if not row["family"].startswith("drawn")]
-    assert len(real) == 300
+    assert len(real) == published
     assert all(row["satisfiable"] == row["family"].startswith("uf") for row in real)
     assert all(len(row["clauses"]) == int(row["family"].partition("-")[2]) for row in every)
 
 
-async def test_the_mini_variant_needs_no_file_and_the_full_one_says_which_it_needs(
+async def test_without_the_published_formulas_neither_variant_is_made(
     make_settings: Callable[..., Settings],
 ) -> None:
     async with open_scorer(make_settings(mirrors=()), SystemClock()) as scorer:
         task = scorer.catalog.task("three-sat")
-        states = [scorer.datasets.state(task, variant) for variant in ("mini", "full")]
-    assert states == ["fetchable", "missing"]
+        for variant in ("mini", "full"):
+            assert scorer.datasets.state(task, variant) == "missing"
+            with pytest.raises(DataMissing, match=r"satlib\.tar\.xz") as info:
+                await scorer.data(task, variant)
+            assert info.value.fix == "Run `mlgym-mcp data fetch three-sat`."
 
 
+@pytest.mark.data
 async def test_drawn_formulas_are_called_so_in_card_spec_and_grade(
     scorer: Scorer, task_files: Path
 ) -> None:
     task = scorer.catalog.task("three-sat")
     folders = await scorer.data(task, "mini")
     assert folders is not None
-    assert "drawn by a seeded program" in folders.card["origin"]
+    assert folders.card["origin"].startswith("15 of SATLIB, 185 drawn by a seeded program")
     assert "drawn by a seeded program" in task.spec.variants["mini"].description
     path = task_files / "three-sat" / "starter" / "heuristic.py"
     grade = await score_path(scorer, "three-sat", "mini", path, "validate")
-    assert grade.details["origin"] == "0 from SATLIB, 300 drawn by a seeded program"
+    assert grade.details["origin"] == "15 from SATLIB, 285 drawn by a seeded program"
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("folder", ["starter", "baseline"])
 async def test_the_starter_decides_as_often_as_the_reference_beside_it(
     folder: str, scorer: Scorer, task_files: Path
@@ -168,6 +178,7 @@ async def test_the_starter_decides_as_often_as_the_reference_beside_it(
     assert set(found) == {"time", *scorer.catalog.task("three-sat").spec.metric.others}
 
 
+@pytest.mark.data
 async def test_a_heuristic_that_counts_literals_decides_less_often(
     scorer: Scorer, tmp_path: Path
 ) -> None:
@@ -178,6 +189,7 @@ async def test_a_heuristic_that_counts_literals_decides_less_often(
     assert grade.metrics["decisions"] < 0.75 * grade.details["reference_decisions"]
 
 
+@pytest.mark.data
 async def test_the_same_seed_gives_the_same_decisions_and_another_one_others(
     scorer: Scorer, task_files: Path
 ) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .frames import MAX_RAW_BYTES
 from .player import Player
 from .playing import Raw
-from .verdict import invalid, printable, tampered
+from .verdict import printable
 
 DTYPES = {
     name: np.dtype(name).newbyteorder("<")
@@ -56,22 +56,26 @@ def ask(player: Player, name: str, *args: Any, expected: Expected) -> Array:
     """
     head, raw = pack(args)
     answer, came = player.call_raw(name, head, raw)
-    what = f"call {player.calls} of {printable(name)}"
+    wanted = f"expected {_described(expected)}"
     if came is None:
-        raise invalid(f"{what} answered a plain value; expected {_described(expected)}")
+        few = f"answered a plain value; {wanted}"
+        raise player.verdict("invalid", few, few)
     try:
-        values = unpack([answer], came)
+        (value,) = unpack([answer], came)
     except (TypeError, ValueError) as error:
-        raise tampered(f"{what}: what came back is no array: {error}") from None
-    value = values[0]
+        few = "answered what is no array"
+        raise player.verdict("tampered", few, f"{few}: {error}") from None
     if not isinstance(value, np.ndarray):
-        raise tampered(f"{what}: what came back is no array")
+        few = "answered what is no array"
+        raise player.verdict("tampered", few, few)
     value = cast("Array", value)
     found = Expected(value.dtype.name, value.shape)
     if (found.dtype, found.shape) != (expected.dtype, expected.shape):
-        raise invalid(f"{what} answered {_described(found)}; expected {_described(expected)}")
+        few, full = "answered another array", f"answered {_described(found)}"
+        raise player.verdict("invalid", f"{few}; {wanted}", f"{full}; {wanted}")
     if expected.finite and value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise invalid(f"{what} answered numbers that are infinite or not numbers")
+        few = "answered numbers that are infinite or not numbers"
+        raise player.verdict("invalid", few, few)
     return value
 
 

@@ -23,6 +23,7 @@ from .verdict import Verdict
 
 REPORT = Path("/report/grade.json")
 _PRIVATE = Path("/private")
+_SUBMITTED = Path("/submission")
 _ACCEPT_SECONDS = 60.0
 
 
@@ -51,13 +52,14 @@ def main() -> None:
         report["integrity"] = verdict.label
         report["evidence"] = verdict.evidence
         report["metrics"] = verdict.metrics
+        report["kept"] = verdict.kept
     report["details"]["judge_seconds"] = time.perf_counter() - started
     _write(report)
 
 
 def _meet(connection: socket.socket, request: dict[str, Any]) -> Player:
     deadline = time.monotonic() + request["seconds"]
-    player = Player(connection, request["call_seconds"], deadline)
+    player = Player(connection, request["call_seconds"], deadline, _SUBMITTED)
     # one way: knowing its own seed tells a player nothing about the judge's
     digest = hashlib.sha256(f"player {request['seed']}".encode()).digest()
     player.load(int.from_bytes(digest[:6], "big"))

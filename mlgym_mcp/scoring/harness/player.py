@@ -7,25 +7,23 @@ talk nonsense) ends the grading with a label.
 
 import contextlib
 import socket
-import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import failure
+from .channel import Channel, Late, Overlong
 from .frames import (
-    LENGTH,
     MAX_ANSWER_BYTES,
     MAX_RAW_FRAME_BYTES,
-    RAW,
     decode,
     decode_raw,
     encode,
     encode_head,
 )
-from .verdict import Verdict, invalid, printable, tampered
+from .verdict import Label, Verdict, invalid, tampered
 
-_READ = 2**16
 _LOAD_CALLS = 10.0
 """Loading the submission may take as long as this many calls."""
 
@@ -59,17 +57,48 @@ class Listener:
 
 
 class Player:
-    """Submitted code in another sandbox, called by number and name."""
+    """Submitted code in another sandbox, called by number and name.
 
-    def __init__(self, connection: socket.socket, call_seconds: float, deadline: float) -> None:
+    What it says of itself when it fails could carry anything that it was sent. So a failure is told
+    in full until something hidden was sent, and from then on in few words (`harness.failure`); the
+    operator has the rest.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        call_seconds: float,
+        deadline: float,
+        submitted: Path | None = None,
+    ) -> None:
         self.calls = 0
-        self._socket = connection
+        self._channel = Channel(connection)
         self._call_seconds = call_seconds
         self._deadline = deadline
+        self._submitted = submitted
+        self._what = ""
+        self._open = True
+        self._rehearsing = False
 
     def load(self, seed: int) -> None:
         """Have the submission loaded; its own randomness starts from `seed`."""
-        self._exchange(["load", seed], "loading the submission", _LOAD_CALLS * self._call_seconds)
+        self._what = "loading the submission"
+        self._exchange(["load", seed], _LOAD_CALLS * self._call_seconds)
+
+    @contextlib.contextmanager
+    def rehearsal(self) -> Generator[None]:
+        """Calls in this block send nothing hidden: what fails in it is told in full.
+
+        Raises:
+            RuntimeError: Something hidden may have been sent before; the judge is at fault.
+        """
+        if not self._open:
+            raise RuntimeError("a rehearsal comes before every other call")
+        self._rehearsing = True
+        try:
+            yield
+        finally:
+            self._rehearsing = False
 
     def call(self, name: str, *args: Any) -> Any:
         """The plain value the submission's function answers.
@@ -77,11 +106,10 @@ class Player:
         Raises:
             Verdict: It raised, was late, died, or what came was no answer.
         """
-        self.calls += 1
-        what = f"call {self.calls} of {name}"
-        value, raw = self._exchange([name, args], what, self._call_seconds)
+        self._count(name)
+        value, raw = self._exchange([name, args], self._call_seconds)
         if raw is not None:
-            raise invalid(f"{what} answered with an array; expected a plain value")
+            raise invalid(f"{self._what} answered with an array; expected a plain value")
         return value
 
     def call_raw(
@@ -93,132 +121,81 @@ class Player:
             Verdict: As for `call`.
             ValueError: The arguments are too big for one frame; the judge is at fault.
         """
-        self.calls += 1
-        what = f"call {self.calls} of {name}"
-        return self._exchange([name, args], what, self._call_seconds, raw)
+        self._count(name)
+        return self._exchange([name, args], self._call_seconds, raw)
+
+    def unusable(self, answer: Any, expected: str) -> Verdict:
+        """`invalid`: the last call's plain answer is another than `expected`, a whole sentence."""
+        few, full = failure.answered(answer)
+        return self.verdict("invalid", f"{few}; {expected}", f"{full}; {expected}")
+
+    def verdict(self, label: Label, few: str, full: str) -> Verdict:
+        """What is wrong with the last call: in full as long as the agent may know all that was sent.
+
+        Args:
+            label: What the submission gets.
+            few: Words that have no room for anything hidden.
+            full: The same with what the player sent.
+        """
+        if self._open:
+            return Verdict(label, f"{self._what} {full}")
+        said = f"{self._what} {few}"
+        if few == full:
+            return Verdict(label, said)
+        note = "what it said itself is not shown, for it has seen what is hidden"
+        return Verdict(label, f"{said}; {note}", kept=f"{self._what} {full}")
 
     def end(self) -> None:
         """See that nothing was sent that nobody asked for."""
-        self._socket.setblocking(False)
-        with contextlib.suppress(BlockingIOError, ConnectionError):
-            if self._socket.recv(1):
-                raise tampered("the player sent an answer that nobody asked for")
-        self._socket.close()
+        if self._channel.close():
+            raise tampered("the player sent an answer that nobody asked for")
+
+    def _count(self, name: str) -> None:
+        self._open = self._rehearsing
+        self.calls += 1
+        self._what = f"call {self.calls} of {name}"
 
     def _exchange(
-        self,
-        request: list[Any],
-        what: str,
-        seconds: float,
-        raw: Sequence[memoryview] | None = None,
+        self, request: list[Any], seconds: float, raw: Sequence[memoryview] | None = None
     ) -> tuple[Any, memoryview | None]:
-        limit = min(time.monotonic() + seconds, self._deadline)
-        if limit <= time.monotonic():
-            raise invalid(f"{what}: the time for the whole grading was over")
+        left = self._deadline - (time.monotonic() - self._channel.stopped)
+        if left <= 0:
+            raise invalid(f"{self._what}: the time for the whole grading was over")
         number = self.calls
+        head = [number, *request]
         try:
-            self._set_timeout(seconds)
             if raw is None:
-                self._socket.sendall(encode([number, *request]))
-                return _answer(*self._receive(limit, MAX_ANSWER_BYTES), number, what)
-            self._send_raw([number, *request], raw, limit)
-            return _answer(*self._receive(limit, MAX_RAW_FRAME_BYTES), number, what)
-        except BlockingIOError:
-            raise invalid(f"{what} timed out: no answer within {seconds:g} s") from None
+                frame, most = [encode(head)], MAX_ANSWER_BYTES
+            else:
+                frame = [encode_head(head, sum(map(len, raw))), *raw]
+                most = MAX_RAW_FRAME_BYTES
+            came = self._channel.exchange(frame, min(seconds, left), most)
+        except Late:
+            raise invalid(f"{self._what} timed out: no answer within {seconds:g} s") from None
+        except Overlong as error:
+            raise tampered(str(error)) from None
         except ConnectionError:
-            raise invalid(f"{what}: the player's process ended without an answer") from None
+            said = "the player's process ended without an answer"
+            raise invalid(f"{self._what}: {said}") from None
+        return self._answer(*came, number)
 
-    def _set_timeout(self, seconds: float) -> None:
-        # kernel timeouts cost no extra poll per call, unlike Python's; set when they change
-        if getattr(self, "_timeout", None) != seconds:
-            self._timeout = seconds
-            whole = int(seconds)
-            value = struct.pack("ll", whole, max(1, int((seconds - whole) * 1e6)))
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
-
-    def _send_raw(self, head: list[Any], raw: Sequence[memoryview], limit: float) -> None:
-        self._socket.sendall(encode_head(head, sum(map(len, raw))))
-        for whole in raw:
-            # in pieces: the kernel would begin its time-out anew whenever the player reads a little
-            rest = whole
-            while rest:
-                rest = rest[self._socket.send(rest[:_READ]) :]
-                if time.monotonic() > limit:
-                    raise BlockingIOError
-
-    def _receive(self, limit: float, most: int) -> tuple[bytes | memoryview, bool]:
-        """An answer's payload of at most so many bytes, and whether it has raw bytes."""
-        data = self._read(limit)
-        while len(data) < LENGTH.size:
-            data += self._read(limit)
-        (length,) = LENGTH.unpack_from(data)
-        if length >= RAW:
-            return self._receive_raw(data, length - RAW, limit, most), True
-        if length > MAX_ANSWER_BYTES:
-            raise tampered(f"the player announced an answer of {length} bytes")
-        whole = LENGTH.size + length
-        if len(data) < whole:
-            parts, size = [data], len(data)
-            while size < whole:
-                parts.append(self._read(limit))
-                size += len(parts[-1])
-            data = b"".join(parts)
-        if len(data) > whole:
-            raise tampered("the player sent more than one answer to one call")
-        return data[LENGTH.size :], False
-
-    def _receive_raw(self, begun: bytes, length: int, limit: float, most: int) -> memoryview:
-        if length > most:
-            raise tampered(f"the player announced an answer of {length} bytes")
-        size = len(begun) - LENGTH.size
-        if size > length:
-            raise tampered("the player sent more than one answer to one call")
-        payload = memoryview(bytearray(length))
-        payload[:size] = begun[LENGTH.size :]
-        while size < length:
-            came = self._socket.recv_into(payload[size:])
-            self._check(came, limit)
-            size += came
-        return payload
-
-    def _read(self, limit: float) -> bytes:
-        data = self._socket.recv(_READ)
-        self._check(len(data), limit)
-        return data
-
-    def _check(self, came: int, limit: float) -> None:
-        if not came:
-            raise ConnectionResetError
-        if time.monotonic() > limit:
-            raise BlockingIOError
-
-
-def _answer(
-    payload: bytes | memoryview, has_raw: bool, number: int, what: str
-) -> tuple[Any, memoryview | None]:
-    raw = None
-    try:
-        if has_raw:
-            head, raw = decode_raw(memoryview(payload))
-        else:
-            head = decode(payload)
+    def _answer(
+        self, payload: bytes | memoryview, has_raw: bool, number: int
+    ) -> tuple[Any, memoryview | None]:
+        raw = None
+        try:
+            if has_raw:
+                head, raw = decode_raw(memoryview(payload))
+            else:
+                head = decode(payload)
+        except (ValueError, RecursionError):
+            raise tampered(f"{self._what}: what came back is not JSON") from None
         match head:
-            case [int(given), str(status), value] if given == number:
-                pass
+            case [int(given), "value", value] if given == number:
+                return value, raw
+            case [int(given), "raised", value] if given == number:
+                raise self.verdict("invalid", *failure.raised(value, self._submitted))
+            case [int(given), "refused", value] if given == number:
+                raise self.verdict("invalid", *failure.refused(value))
             case _:
-                raise tampered(f"{what}: what came back is no answer to this call")
-    except (ValueError, RecursionError):
-        raise tampered(f"{what}: what came back is not JSON") from None
-    if status == "value":
-        return value, raw
-    raise _refusal(status, value, what)
-
-
-def _refusal(status: str, value: Any, what: str) -> Verdict:
-    said = printable(value) if isinstance(value, str) else ""
-    if status == "raised":
-        return invalid(f"{what} raised {said}")
-    if status == "refused":
-        return invalid(f"{what} answered {said}")
-    return tampered(f"{what}: '{printable(status)}' is no kind of answer")
+                raise tampered(f"{self._what}: what came back is no answer to this call")

@@ -18,6 +18,8 @@ from .loading import import_file
 
 _CONNECT_SECONDS = 60.0
 _POLL_SECONDS = 0.001
+_SUBMITTED = "/submission/"
+_MAX_TEXT = 400
 Functions = Mapping[str, Callable[..., Any]]
 
 
@@ -112,23 +114,44 @@ def _answer(number: int, status: str, value: Any) -> Sequence[bytes | memoryview
     size = sum(map(len, value.parts))
     head, error = _attempt(encode_head, [number, status, value.head], size)
     if error is not None:
-        return [encode([number, "refused", f"with what cannot be sent: {_describe(error)}"])]
+        return [_refused(number, "an array that cannot be sent", _text(error))]
     return [head, *value.parts]
 
 
 def _frame(number: int, status: str, value: Any) -> bytes:
     frame, error = _attempt(encode, [number, status, value])
     if error is not None:
-        return encode([number, "refused", f"with no plain value: {_describe(error)}"])
+        return _refused(number, "no plain value", _text(error))
     if len(frame) > MAX_ANSWER_BYTES:
-        return encode([number, "refused", f"with {len(frame)} bytes, over {MAX_ANSWER_BYTES}"])
+        return _refused(number, "too many bytes", f"{len(frame)} bytes, over {MAX_ANSWER_BYTES}")
     return frame
 
 
-def _describe(error: BaseException) -> str:
+def _refused(number: int, what: str, text: str) -> bytes:
+    return encode([number, "refused", [what, text]])
+
+
+def _describe(error: BaseException) -> list[Any]:
+    """Python's name for this kind of error, the submitted file and line, and its own words."""
+    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    return [kinds[0], *_place(error), _text(error)]
+
+
+def _place(error: BaseException) -> tuple[str, int]:
+    """The innermost line that was handed in, as (file, line); ("", 0) where there is none."""
+    found, trace = ("", 0), error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith(_SUBMITTED):
+            found = (name.removeprefix(_SUBMITTED), trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+def _text(error: BaseException) -> str:
     text, _ = _attempt(str, error)
     whole = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return whole[:500].encode("utf-8", "replace").decode()
+    return whole[:_MAX_TEXT].encode("utf-8", "replace").decode()
 
 
 def _attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:

@@ -15,7 +15,11 @@ class Verdict(Exception):
     """The submission gets a label instead of a score."""
 
     def __init__(
-        self, label: Label, *evidence: str, metrics: Mapping[str, float] | None = None
+        self,
+        label: Label,
+        *evidence: str,
+        metrics: Mapping[str, float] | None = None,
+        kept: str = "",
     ) -> None:
         shown = [printable(line) for line in evidence[:MAX_EVIDENCE]]
         if len(evidence) > MAX_EVIDENCE:
@@ -24,6 +28,8 @@ class Verdict(Exception):
         self.label = label
         self.evidence = shown
         self.metrics = dict(metrics or {})
+        self.kept = printable(kept)
+        """What only the operator is told, such as submitted code's own words."""
 
 
 def invalid(*evidence: str) -> Verdict:

@@ -36,6 +36,7 @@ def grade(
     rules = json.loads((private / "rules.json").read_text())
     names = checkpoints(submission / "checkpoints", rules["checkpoints"])
     arena = Arena(rules, setting.simulations)
+    rehearse(player, arena, names)
     returns = []
     for number, name in enumerate(names):
         player.call("begin", name)
@@ -49,6 +50,14 @@ def grade(
     }
     details = {"episodes": every.size, "calls": player.calls, "checkpoint_means": means}
     return metrics, details
+
+
+def rehearse(player: Player, arena: "Arena", names: list[str]) -> None:
+    """Every checkpoint loads, and answers beginnings of episodes that are not scored."""
+    with player.rehearsal():
+        for name in names:
+            player.call("begin", name)
+            arena.begin(player)
 
 
 def checkpoints(folder: Path, count: int) -> list[str]:
@@ -100,10 +109,16 @@ class Arena:
 
         self._start, self._step = start, step
 
+    def begin(self, player: Player) -> None:
+        """One question about new episodes, which nobody will see again."""
+        chance = np.random.default_rng()
+        roots, key = chance.integers(2**32, size=(SEEDS, 2), dtype="u4"), words(0, "rehearsal")
+        self._ask(player, np.asarray(self._begun(roots)[2]), key)
+
     def play(self, player: Player, seed: int, number: int) -> np.ndarray:
         """The return of each episode of one checkpoint."""
         roots = np.stack([words(seed, "episodes", number, k) for k in range(SEEDS)])
-        keys, states, observations = self._start(jax.random.wrap_key_data(jnp.asarray(roots)))
+        keys, states, observations = self._begun(roots)
         alive = jnp.ones(self._count, bool)
         returns = np.zeros(self._count)
         for moment in range(1, self._steps + 1):
@@ -115,20 +130,23 @@ class Arena:
                 break
         return returns
 
+    def _begun(self, roots: np.ndarray) -> tuple[Any, ...]:
+        return self._start(jax.random.wrap_key_data(jnp.asarray(roots)))
+
     def _ask(self, player: Player, observations: np.ndarray, key: np.ndarray) -> np.ndarray:
         if not self._actions:
             expected = Expected("float32", (self._count, 1))
             actions = ask(player, "act", observations, key, expected=expected)
             if np.abs(actions).max() > LARGEST_ACTION:
-                raise invalid(f"call {player.calls} of act answered numbers over {LARGEST_ACTION}")
+                few = f"answered numbers over {LARGEST_ACTION}"
+                raise player.verdict("invalid", few, few)
             return actions
         expected = Expected("int32", (self._count,))
         actions = ask(player, "act", observations, key, expected=expected)
         if actions.min() < 0 or actions.max() >= self._actions:
-            raise invalid(
-                f"call {player.calls} of act answered actions from {actions.min()} to"
-                f" {actions.max()}; expected 0 to {self._actions - 1}"
-            )
+            wanted = f"expected 0 to {self._actions - 1}"
+            full = f"answered actions from {actions.min()} to {actions.max()}; {wanted}"
+            raise player.verdict("invalid", f"answered other actions; {wanted}", full)
         return actions
 
 

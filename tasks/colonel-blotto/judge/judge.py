@@ -5,16 +5,19 @@ The score is the mean over games and rounds of +1 (more battlefields won than lo
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from harness.player import Player
 from harness.setting import Setting
-from harness.verdict import invalid
 
 ROUNDS = 10
 FIELDS = 6
 SOLDIERS = 120
+REHEARSED = [0, 10, 20, 20, 30, 40]
+"""What stands against the row player in the rehearsal, in any order."""
+
 History = list[tuple[list[int], list[int]]]
 """The rounds so far, oldest first, as (row player's soldiers, opponent's soldiers)."""
 
@@ -24,20 +27,22 @@ def grade(
 ) -> tuple[dict[str, float], dict[str, int]]:
     """The row player's mean result per round over many games, and its standard error."""
     chance = random.Random(seed)
-    games = [play(player, chance) for _ in range(setting.simulations)]
+    with player.rehearsal():
+        play(player, lambda: chance.sample(REHEARSED, FIELDS))
+    games = [play(player, lambda: column_soldiers(chance)) for _ in range(setting.simulations)]
     mean = math.fsum(games) / len(games)
     spread = math.fsum((result - mean) ** 2 for result in games) / max(1, len(games) - 1)
     metrics = {"score": mean, "standard_error": math.sqrt(spread / len(games))}
     return metrics, {"simulations": len(games), "rounds": ROUNDS, "calls": player.calls}
 
 
-def play(player: Player, chance: random.Random) -> float:
-    """The row player's mean result in one game."""
+def play(player: Player, opponent: Callable[[], list[int]]) -> float:
+    """The row player's mean result in one game with this opponent."""
     history: History = []
     total = 0
     for _ in range(ROUNDS):
         # both place before either is told
-        own, other = row_soldiers(player, history), column_soldiers(chance)
+        own, other = row_soldiers(player, history), opponent()
         total += result(own, other)
         history.append((own, other))
     return total / ROUNDS
@@ -55,8 +60,7 @@ def row_soldiers(player: Player, history: History) -> list[int]:
     placed = player.call("row_strategy", history)
     if not is_placement(placed):
         expected = f"expected {FIELDS} whole numbers from 0 with the sum {SOLDIERS}"
-        shown = repr(placed)[:120]
-        raise invalid(f"call {player.calls} of row_strategy answered {shown}; {expected}")
+        raise player.unusable(placed, expected)
     return placed
 
 

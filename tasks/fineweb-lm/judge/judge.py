@@ -20,7 +20,7 @@ from folder import check
 from harness.arrays import Expected, ask
 from harness.player import Player
 from harness.setting import Setting
-from harness.verdict import Verdict, invalid, tampered
+from harness.verdict import invalid
 from numpy.typing import NDArray
 
 HEADER_BYTES = 1024
@@ -62,10 +62,9 @@ def grade(
     chance = np.random.default_rng(seed)
     halves = drawn(len(windows), setting, chance)
     means: dict[str, NDArray[np.float64]] = {}
-    with_quiet = Quiet(player)
     for half, chosen in halves.items():
-        asked = [score(with_quiet, rows, sizes, chance) for rows in batches(windows[chosen], sizes)]
-        repeat(with_quiet, asked, sizes, chance)
+        asked = [score(player, rows, sizes, chance) for rows in batches(windows[chosen], sizes)]
+        repeat(player, asked, sizes, chance)
         means[half] = np.concatenate([np.stack(one.losses).mean(0) for one in asked])
     every = np.concatenate(list(means.values()))
     metrics = {
@@ -107,45 +106,22 @@ def batches(windows: Tokens, sizes: dict[str, int]) -> list[Tokens]:
 
 def try_out(player: Player, tokens: Tokens, sizes: dict[str, int]) -> None:
     """Two calls on public tokens: what goes wrong here may be told in full."""
-    length, expected = sizes["length"], sizes["vocabulary"]
-    for rows, columns in ((2, length), (3, 1)):
-        part = tokens[: rows * columns].reshape(rows, columns)
-        ask(player, "logits", part, expected=Expected("float32", (rows, expected)))
+    with player.rehearsal():
+        for rows, columns in ((2, sizes["length"]), (3, 1)):
+            part = tokens[: rows * columns].reshape(rows, columns)
+            probabilities(player, part, sizes["vocabulary"])
 
 
-class Quiet:
-    """A player whose failures on hidden text are told without its own words, which could carry it."""
-
-    def __init__(self, player: Player) -> None:
-        self._player = player
-
-    def probabilities(self, tokens: Tokens, vocabulary: int) -> NDArray[np.float64]:
-        """The logarithms of what the model gives each next token, (rows, vocabulary)."""
-        expected = Expected("float32", (len(tokens), vocabulary))
-        try:
-            scores = ask(self._player, "logits", tokens, expected=expected)
-        except Verdict as verdict:
-            raise self._told(verdict) from None
-        raised = scores.astype(np.float64)
-        raised -= raised.max(1, keepdims=True)
-        return raised - np.log(np.exp(raised).sum(1, keepdims=True))
-
-    def _told(self, verdict: Verdict) -> Verdict:
-        where = f"call {self._player.calls} of logits, on hidden text,"
-        if verdict.label != "invalid":
-            return tampered(f"{where} was answered with what is no answer")
-        said = " ".join(verdict.evidence)
-        known = ("timed out", "time for the whole grading was over", "ended without an answer")
-        if how := next((text for text in known if text in said), ""):
-            return invalid(f"{where} failed: {how}")
-        return invalid(
-            f"{where} raised an error, or answered with another shape or with numbers that are not "
-            "finite; it did not on public text. What it said is not shown"
-        )
+def probabilities(player: Player, tokens: Tokens, vocabulary: int) -> NDArray[np.float64]:
+    """The logarithms of what the model gives each next token, (rows, vocabulary)."""
+    expected = Expected("float32", (len(tokens), vocabulary))
+    raised = ask(player, "logits", tokens, expected=expected).astype(np.float64)
+    raised -= raised.max(1, keepdims=True)
+    return raised - np.log(np.exp(raised).sum(1, keepdims=True))
 
 
 def score(
-    player: Quiet, windows: Tokens, sizes: dict[str, int], chance: np.random.Generator
+    player: Player, windows: Tokens, sizes: dict[str, int], chance: np.random.Generator
 ) -> Asked:
     """Ask for one position in each part of the windows, from left to right."""
     parts, length = sizes["positions"], sizes["length"]
@@ -154,7 +130,7 @@ def score(
     asked = Asked(windows, drawn_at)
     keep = int(chance.integers(parts))
     for number, at in enumerate(drawn_at):
-        logs = player.probabilities(windows[:, :at], sizes["vocabulary"])
+        logs = probabilities(player, windows[:, :at], sizes["vocabulary"])
         asked.losses.append(-logs[np.arange(len(windows)), windows[:, at]])
         if number == keep:
             asked.kept[at] = np.exp(logs[:2])
@@ -162,7 +138,7 @@ def score(
 
 
 def repeat(
-    player: Quiet, asked: list[Asked], sizes: dict[str, int], chance: np.random.Generator
+    player: Player, asked: list[Asked], sizes: dict[str, int], chance: np.random.Generator
 ) -> None:
     """Ask some questions again, in another order and other company: the answers must be the same.
 
@@ -173,7 +149,9 @@ def repeat(
         one = asked[number]
         for at, before in one.kept.items():
             rows = len(before)
-            again = np.exp(player.probabilities(one.windows[:rows][::-1, :at], sizes["vocabulary"]))
+            again = np.exp(
+                probabilities(player, one.windows[:rows][::-1, :at], sizes["vocabulary"])
+            )
             apart = 0.5 * np.abs(again[::-1] - before).sum(1).max()
             if apart > MOST_APART:
                 raise invalid(

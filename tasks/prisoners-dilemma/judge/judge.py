@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness.player import Player
 from harness.setting import Setting
-from harness.verdict import invalid
 
 ROUNDS = 10
 PAYOFF = {(0, 0): 3, (0, 1): 0, (1, 0): 5, (1, 1): 1}
@@ -24,20 +23,25 @@ def grade(
 ) -> tuple[dict[str, float], dict[str, int]]:
     """The row player's mean payoff per round over many games, and its standard error."""
     chance = random.Random(seed)
-    games = [play(player, chance) for _ in range(setting.simulations)]
+    with player.rehearsal():
+        play(player, lambda _: chance.getrandbits(1))
+    games = [
+        play(player, lambda history: column_move(history, chance))
+        for _ in range(setting.simulations)
+    ]
     mean = math.fsum(games) / len(games)
     spread = math.fsum((payoff - mean) ** 2 for payoff in games) / max(1, len(games) - 1)
     metrics = {"score": mean, "standard_error": math.sqrt(spread / len(games))}
     return metrics, {"simulations": len(games), "rounds": ROUNDS, "calls": player.calls}
 
 
-def play(player: Player, chance: random.Random) -> float:
-    """The row player's mean payoff in one game."""
+def play(player: Player, partner: Callable[[History], int]) -> float:
+    """The row player's mean payoff in one game with this partner."""
     history: History = []
     total = 0
     for _ in range(ROUNDS):
         # both choose before either is told
-        moves = (row_move(player, history), column_move(history, chance))
+        moves = (row_move(player, history), partner(history))
         total += PAYOFF[moves]
         history.append(moves)
     return total / ROUNDS
@@ -47,8 +51,7 @@ def row_move(player: Player, history: History) -> int:
     """What the submission answers, if it is a move at all."""
     move = player.call("row_strategy", history)
     if type(move) is not int or move not in (0, 1):
-        shown = repr(move)[:80]
-        raise invalid(f"call {player.calls} of row_strategy answered {shown}; expected 0 or 1")
+        raise player.unusable(move, "expected 0 or 1")
     return move
 
 

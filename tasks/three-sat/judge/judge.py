@@ -15,7 +15,6 @@ from typing import Any
 
 from harness.player import Player
 from harness.setting import Setting
-from harness.verdict import invalid, tampered
 from instances import Instance, disguised, read_instances
 from reference import reference_player
 from solver import Search, holds
@@ -24,6 +23,11 @@ _TICKETS = 2**32
 _WARM_UP = 200
 _PASSES = 5
 _PASSES_SECONDS = 3.0
+REHEARSED = [
+    Instance("all-eight", False, [[a, b, c] for a in (1, -1) for b in (2, -2) for c in (3, -3)])
+]
+"""Every clause of three variables; the way to no answer goes through several decisions."""
+
 _reference: dict[str, float] = {}
 _secret = random.SystemRandom()
 
@@ -61,6 +65,8 @@ def grade(
     submission: Path, private: Path, player: Player, seed: int, setting: Setting
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """The seconds, decisions and conflicts that the heuristic needs for all formulas."""
+    with player.rehearsal():
+        solve_all(disguised(REHEARSED, random.Random(seed)), player)
     tally = solve_all(disguised(hidden(private, setting), random.Random(seed)), player)
     seconds = total(tally)
     metrics = {
@@ -141,18 +147,16 @@ class Line:
         self._started = True
         news = search.trail[search.kept :]
         state = (search.kept, news, search.conflicts, search.level)
-        match self._player.call("decide", ticket, clauses, *state):
+        match self._player.call("heuristic_fn", ticket, clauses, *state):
             case [given, variable, value] if given == ticket:
                 pass
             case _:
-                raise tampered(f"call {self._player.calls}: an answer to no question of the judge")
+                few = "answered no question of the judge"
+                raise self._player.verdict("tampered", few, few)
         if type(variable) is not int or variable not in search.variables:
-            raise self._refused(variable, "expected a variable of the formula")
+            raise self._player.unusable(variable, "expected a variable of the formula")
         if variable in search.values:
-            raise self._refused(variable, "it has a value already")
+            raise self._player.unusable(variable, "it has a value already")
         if type(value) not in (bool, int) or value not in (0, 1):
-            raise self._refused(value, "expected True or False as the value")
+            raise self._player.unusable(value, "expected True or False as the value")
         return variable, bool(value)
-
-    def _refused(self, found: object, why: str) -> Exception:
-        return invalid(f"call {self._player.calls} of heuristic_fn answered {found!r:.80}; {why}")

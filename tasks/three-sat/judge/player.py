@@ -14,7 +14,7 @@ Heuristic = Callable[..., tuple[int, bool]]
 
 def load(submission: Path, public: Path) -> dict[str, Callable[..., object]]:
     """The functions the judge may call, by name."""
-    return {"decide": Board(import_file(submission, "heuristic").heuristic_fn).decide}
+    return {"heuristic_fn": Board(import_file(submission, "heuristic").heuristic_fn).decide}
 
 
 class Board:

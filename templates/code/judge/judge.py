@@ -6,7 +6,6 @@ from pathlib import Path
 
 from harness.player import Player
 from harness.setting import Setting
-from harness.verdict import invalid
 
 ARMS = 3
 PULLS = 20
@@ -17,6 +16,8 @@ def grade(
 ) -> dict[str, float]:
     """The mean payoff of a pull."""
     chance = random.Random(seed)
+    with player.rehearsal():
+        play(player, random.Random())
     games = [play(player, chance) for _ in range(setting.simulations)]
     mean = math.fsum(games) / len(games)
     spread = math.fsum((payoff - mean) ** 2 for payoff in games) / max(1, len(games) - 1)
@@ -30,6 +31,6 @@ def play(player: Player, chance: random.Random) -> float:
     for _ in range(PULLS):
         arm = player.call("choose", history)
         if type(arm) is not int or not 0 <= arm < ARMS:
-            raise invalid(f"call {player.calls} of choose answered {arm!r:.80}; expected 0, 1 or 2")
+            raise player.unusable(arm, "expected 0, 1 or 2")
         history.append((arm, int(chance.random() < odds[arm])))
     return sum(won for _, won in history) / PULLS
