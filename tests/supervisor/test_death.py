@@ -113,19 +113,6 @@ async def test_control_groups_are_removed_with_their_sandbox(
     assert not any(path.exists() for path in groups)
 
 
-async def test_without_control_groups_each_process_is_limited(
-    backend: Bubblewrap, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backend, "_cgroups", None)
-    sandbox = await open_one(backend, home)
-    hog = "python -c 'x = bytearray(1 << 20)\nwhile True: x += bytes(1 << 24)'"
-    with anyio.fail_after(20):
-        result = await sandbox.run(Command(script=hog))
-        assert "MemoryError" in result.output
-        assert result.limits_hit == ("memory",)
-        await sandbox.close()
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may look at a supervisor's descriptors")
 async def test_a_hundred_commands_leave_no_descriptors_behind(
     backend: Bubblewrap, home: Path
