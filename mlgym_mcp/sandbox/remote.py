@@ -21,6 +21,9 @@ from mlgym_mcp.types.files import Listing
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CANCEL_SECONDS = 5.0
+_AT_ONCE = 0.01
+"""Seconds that the answer to a start waits for the end: a quick command needs no second request."""
+
 _MOST_WAIT = 24 * 3600.0
 _MOST_OUTPUT = 2**19
 
@@ -28,12 +31,15 @@ _MOST_OUTPUT = 2**19
 class RemoteJob(Job):
     """A command in a sandbox behind a link."""
 
-    def __init__(self, job_id: str, link: Link) -> None:
+    def __init__(self, job_id: str, link: Link, result: CommandResult | None = None) -> None:
         self.job_id = job_id
         self._link = link
+        self._result = result
 
     async def wait(self, seconds: float) -> CommandResult | None:
         """Wait up to `seconds`; None while it still runs."""
+        if self._result is not None:
+            return self._result
         limit = min(max(seconds, 0), _MOST_WAIT)
         reply = await self._ask({"op": "wait", "seconds": limit})
         if reply.header.get("result") is None:
@@ -89,7 +95,7 @@ class RemoteSandbox(Sandbox):
         """Run to the end."""
         job_id, header, body = self._order(command)
         try:
-            reply = checked(await self._link.request({**header, "wait": True}, body))
+            reply = checked(await self._link.request({**header, "wait": None}, body))
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
                 await self._link.request({"op": "cancel", "job": job_id})
@@ -99,8 +105,10 @@ class RemoteSandbox(Sandbox):
     async def start(self, command: Command) -> Job:
         """Start without waiting."""
         job_id, header, body = self._order(command)
-        checked(await self._link.request({**header, "wait": False}, body))
-        return RemoteJob(job_id, self._link)
+        reply = checked(await self._link.request({**header, "wait": _AT_ONCE}, body))
+        said = reply.header.get("result")
+        result = None if said is None else result_of(job_id, said, reply.body)
+        return RemoteJob(job_id, self._link, result)
 
     async def job(self, job_id: str) -> Job | None:
         """A job started earlier."""

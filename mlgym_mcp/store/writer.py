@@ -6,15 +6,14 @@ than one, and a write costs one change of threads instead of one per statement. 
 that fails never takes its neighbours down: they are done again without it.
 """
 
-import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -43,7 +42,8 @@ class Writer:
         self._path = path
         self._connection: Connection | None = None
         self._thread = anyio.CapacityLimiter(1)
-        self._send, self._receive = anyio.create_memory_object_stream[_Write](math.inf)
+        self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
+        self._open = True
 
     async def write(self, operation: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Run `operation` in a transaction and return its value once that is committed.
@@ -55,10 +55,9 @@ class Writer:
             ServerError: The database refused; nothing of it was written.
         """
         item = _Write(operation, durable)
-        try:
-            self._send.send_nowait(item)
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
-            raise ServerError("The store is closed.") from error
+        if not self._open:
+            raise ServerError("The store is closed.")
+        self._waiting.put(item)
         await item.done.wait()
         if item.error:
             raise item.error
@@ -72,17 +71,24 @@ class Writer:
             try:
                 yield
             finally:
-                self._send.close()
+                self._open = False
+                self._waiting.put(None)
 
     async def _serve(self) -> None:
         # a cancelled server still writes what its steps hand in while they end
-        with anyio.CancelScope(shield=True), self._receive:
-            async for first in self._receive:
-                batch = [first, *_waiting(self._receive)]
-                await anyio.to_thread.run_sync(self._commit_all, batch, limiter=self._thread)
-                for item in batch:
-                    item.done.set()
-            await anyio.to_thread.run_sync(self._close, limiter=self._thread)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._work, limiter=self._thread)
+
+    def _work(self) -> None:
+        """The worker thread, until it is told to end: one change of threads there, one back."""
+        more = True
+        while more:
+            batch = [self._waiting.get(), *_further(self._waiting)]
+            more = None not in batch
+            writes = [item for item in batch if item is not None]
+            self._commit_all(writes)
+            anyio.from_thread.run_sync(_tell, writes)
+        self._close()
 
     def _commit_all(self, batch: list[_Write]) -> None:
         try:
@@ -116,12 +122,17 @@ class Writer:
             self._connection.close()
 
 
-def _waiting(stream: MemoryObjectReceiveStream[_Write]) -> list[_Write]:
-    found: list[_Write] = []
+def _tell(writes: list[_Write]) -> None:
+    for item in writes:
+        item.done.set()
+
+
+def _further(waiting: SimpleQueue[_Write | None]) -> list[_Write | None]:
+    found: list[_Write | None] = []
     while len(found) < _BATCH:
         try:
-            found.append(stream.receive_nowait())
-        except (anyio.WouldBlock, anyio.EndOfStream):
+            found.append(waiting.get_nowait())
+        except Empty:
             break
     return found
 

@@ -6,6 +6,8 @@ none, everything is 0 or summed from the process table, and the memory limit is 
 
 import os
 import resource
+from contextlib import suppress
+from functools import lru_cache
 
 from mlgym_mcp.supervisor.processes import read_small, table
 
@@ -59,10 +61,22 @@ def cpu_seconds() -> float:
 
 
 def _counted(paths: tuple[str, str], name: bytes) -> int:
-    for path in paths:
-        text = read_small(path)
-        for line in (text or b"").splitlines():
-            key, _space, value = line.partition(b" ")
-            if key == name and value.isdigit():
-                return int(value)
+    fd = _opened(paths)
+    try:
+        text = b"" if fd is None else os.pread(fd, 4096, 0)
+    except OSError:
+        return 0
+    for line in text.splitlines():
+        key, _space, value = line.partition(b" ")
+        if key == name and value.isdigit():
+            return int(value)
     return 0
+
+
+@lru_cache
+def _opened(paths: tuple[str, str]) -> int | None:
+    """The first of these files that is there, open for good: it is read after every command."""
+    for path in paths:
+        with suppress(OSError):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from mlgym_mcp.supervisor.loop import READ, WRITE, Loop
 from mlgym_mcp.supervisor.wire import BadFrame, Header, Unpacker, pack
 
-_READ_SIZE = 256 * 1024
+_READ_SIZE = 64 * 1024
+"""A larger buffer is mapped and unmapped anew for each frame, most of which are short."""
 
 
 class Peer:

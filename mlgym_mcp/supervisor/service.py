@@ -88,10 +88,9 @@ class Service:
         if order.cwd is not None and not os.path.isdir(os.path.join("/workspace", order.cwd)):
             raise Fault("bad_path", f"The directory {order.cwd!r} does not exist.")
         job = self._jobs.start(order, body[len(body) - stdin_size :])
-        if header.get("wait"):
-            self._answer_when_finished(peer, header, job, None)
-        else:
-            peer.send({"id": header["id"], "started": True})
+        wait = header.get("wait")
+        seconds = None if wait is None else float(str(wait))
+        self._answer_when_finished(peer, header, job, seconds)
 
     def _wait(self, peer: Peer, header: Header, _body: bytes) -> None:
         seconds = float(str(header["seconds"]))

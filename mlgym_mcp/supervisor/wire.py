@@ -8,7 +8,7 @@ any more.
 import json
 import struct
 
-VERSION = 1
+VERSION = 2
 """Of the frames and operations; the supervisor says it in its first frame."""
 
 MAX_HEADER = 64 * 1024
