@@ -69,9 +69,10 @@ class Sources:
             return path
         put = f"put the file at {source.mirror} in a folder and name that folder in"
         if source.url is None:
+            made = f"{' and '.join(source.variants)} {'is' if len(source.variants) == 1 else 'are'}"
+            said = f"{source.name}, which {made} made from, has no public address"
             raise DataMissing(
-                f"{source.name}, which {' and '.join(source.variants)} is made from, has no "
-                "public address: it comes from a mirror.",
+                f"{said}: it comes from a mirror. {source.origin}".rstrip(),
                 fix=f"{put[0].upper()}{put[1:]} MLGYM_MCP_MIRRORS.",
             )
         try:

@@ -97,6 +97,9 @@ class Source(Frozen):
     variants: tuple[Variant, ...] = ("full", "mini")
     """The variants that are made from it."""
 
+    origin: str = ""
+    """Where a file without an address is from, or how it is made: whole sentences."""
+
 
 class DatasetSpec(Frozen):
     """The data behind a task."""
