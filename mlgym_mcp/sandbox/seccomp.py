@@ -14,6 +14,9 @@ _KILL = 0x80000000
 _REFUSE = 0x00050001
 """EPERM."""
 
+_IGNORE = 0x00050000
+"""As if it were done."""
+
 _UNKNOWN = 0x00050026
 """ENOSYS: the C library falls back to an older call, whose flags the filter can read."""
 
@@ -27,7 +30,8 @@ _REFUSED_EVERYWHERE = (*range(425, 434), 438, 442, 443)
 """io_uring, the new mount calls, pidfd_getfd, mount_setattr, quotactl_fd: alike on all."""
 
 _PINNING = {"x86_64": 203, "aarch64": 122}
-"""sched_setaffinity, refused where it is all that limits the processors of a sandbox."""
+"""sched_setaffinity, without effect where it is all that limits the processors of a sandbox. It is
+not refused: OpenMP ends a program whose threads cannot be bound as it asked."""
 
 _PROCESSORS: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "x86_64": (
@@ -63,8 +67,6 @@ def seccomp_program(machine: str = "", *, pinned: bool = False) -> bytes | None:
     if known is None:
         return None
     architecture, clone, refused = known
-    if pinned:
-        refused = (*refused, _PINNING[machine])
     steps = [
         _step(_LOAD, _ARCHITECTURE_AT),
         _step(_EQUAL, architecture, 1, 0),
@@ -77,6 +79,8 @@ def seccomp_program(machine: str = "", *, pinned: bool = False) -> bytes | None:
     ]
     for number in (*refused, *_REFUSED_EVERYWHERE):
         steps += [_step(_EQUAL, number, 0, 1), _step(_RETURN, _REFUSE)]
+    if pinned:
+        steps += [_step(_EQUAL, _PINNING[machine], 0, 1), _step(_RETURN, _IGNORE)]
     steps += [
         _step(_EQUAL, clone, 0, 3),
         _step(_LOAD, _FLAGS_AT),
