@@ -3,7 +3,6 @@
 A thread pool or asyncio would cost start-up time and memory in every sandbox; epoll is enough.
 """
 
-import gc
 import heapq
 import itertools
 import os
@@ -70,8 +69,6 @@ class Loop:
 
     def run(self) -> None:
         """Serve until stopped."""
-        # What is here now stays: collecting it would only touch pages shared with forked children.
-        gc.freeze()
         while not self._stopped:
             for fd, ready in self._epoll.poll(self._patience()):
                 callback = self._watched.get(fd)
