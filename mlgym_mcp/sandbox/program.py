@@ -94,7 +94,8 @@ def base_variables(spec: SandboxSpec) -> dict[str, str]:
         "HOME": "/tmp",  # noqa: S108 - a private one of the sandbox
         "USER": "agent",
         "SHELL": "/bin/bash",
-        "LANG": "C.UTF-8",
+        # Not LANG: of all that it would set only this differs from C, and each file takes time.
+        "LC_CTYPE": "C.UTF-8",
         "TERM": "dumb",
         # What was printed before a time-out is kept, not lost in a buffer.
         "PYTHONUNBUFFERED": "1",
