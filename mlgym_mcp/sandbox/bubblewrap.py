@@ -30,7 +30,7 @@ from mlgym_mcp.sandbox.jail import jail_argv, supervisor_python
 from mlgym_mcp.sandbox.link import Link
 from mlgym_mcp.sandbox.program import program_folder, supervisor_argv, supervisor_options
 from mlgym_mcp.sandbox.remote import RemoteSandbox
-from mlgym_mcp.sandbox.share import take_share
+from mlgym_mcp.sandbox.share import kernel_counts, take_share
 from mlgym_mcp.types.finding import Finding
 
 _GREETING_SECONDS = 30.0
@@ -217,13 +217,12 @@ def _findings(bwrap: str | None, cgroups: Cgroups | None) -> list[Finding]:
 def _cgroup_finding(cgroups: Cgroups | None) -> Finding:
     if cgroups is not None:
         return Finding(check="control groups", state="ok", detail=cgroups.describe())
-    root = os.getuid() == 0
-    processes = "counted ten times a second" if root else "held by the kernel"
+    processes = "held by the kernel" if kernel_counts() else "counted with it"
     return Finding(
         check="control groups",
         state="warning",
         detail=(
-            f"none can be made here: a sandbox has whole processors, its memory is added up ten"
+            "none can be made here: a sandbox has whole processors, its memory is added up ten"
             f" times a second, its processes are {processes}"
         ),
         fix="systemd-run --user --scope -p Delegate=yes mlgym-mcp serve",
