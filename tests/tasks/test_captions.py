@@ -1,6 +1,7 @@
 """Captions: what the agent sees, and what BLEU and CIDEr-D make of known sentences."""
 
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Awaitable, Callable
@@ -178,3 +179,44 @@ async def test_the_published_archives_become_photographs_and_captions(
         photograph = (out / "public" / "test" / f"{row['id']:06}.jpg").read_text()
         number = int(row["references"][0].split()[1])
         assert photograph == f"val2017 {number:012}.jpg"
+
+
+COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 40, 200)}
+
+# Photographs of one colour each, under the names in JSON on standard input.
+PAINT = """
+import json, sys
+from PIL import Image
+for name, colour in json.load(sys.stdin).items():
+    Image.new("RGB", (96, 72), tuple(colour)).save(name)
+"""
+
+
+@pytest.mark.slow
+async def test_the_captioner_learns_to_say_what_it_sees(
+    make_settings: Callable[..., Settings], task_files: Path, tmp_path: Path
+) -> None:
+    python = str((await Environments(make_settings()).ensure("torch")).python)
+    data = tmp_path / "data"
+    names = [list(COLOURS)[i % 3] for i in range(24)]
+    for part in ("train", "test"):
+        (data / part).mkdir(parents=True)
+    rows = [
+        {"file": f"train/{i}.jpg", "captions": [f"A {name} wall.", f"The wall is {name}"]}
+        for i, name in enumerate(names)
+    ]
+    (data / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (data / "test.csv").write_text("id,file\n" + "".join(f"{i},test/{i}.jpg\n" for i in range(6)))
+    files = {str(data / f"train/{i}.jpg"): COLOURS[name] for i, name in enumerate(names)}
+    files |= {str(data / f"test/{i}.jpg"): COLOURS[names[i]] for i in range(6)}
+    await anyio.run_process([python, "-c", PAINT], input=json.dumps(files).encode())
+
+    script = str(task_files / "coco-captions" / "baseline" / "captioner.py")
+    # one thread: the network is small, and threads of a busy machine wait for each other
+    variables = os.environ | {"OMP_NUM_THREADS": "1"}
+    await anyio.run_process([python, script], cwd=tmp_path, env=variables)
+    lines = (tmp_path / "submission.csv").read_text().splitlines()
+    assert lines[0] == "id,caption"
+    for i, line in enumerate(lines[1:]):
+        assert line in {f"{i},a {names[i]} wall", f"{i},the wall is {names[i]}"}
+    assert len(lines) == 7
