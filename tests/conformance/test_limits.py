@@ -47,7 +47,8 @@ async def test_a_fork_bomb_is_held_and_ended(open_sandbox: Open) -> None:
     bomb = "bomb() { bomb | bomb & }; bomb; sleep 60"
     with anyio.fail_after(30):
         result = await sandbox.run(Command(script=bomb, timeout_seconds=2))
-        assert {"time", "processes"} <= set(result.limits_hit)
+        assert "processes" in result.limits_hit
+        assert result.signal is not None
         # What the bomb left is gone: there is room for others again.
         usage = await sandbox.usage()
     assert usage.processes < 20
