@@ -50,7 +50,7 @@ def _tower(weights: Weights, name: str, observations: jax.Array) -> jax.Array:
     for number in range(count):
         x = x @ weights[f"{name}.{number}.w"] + weights[f"{name}.{number}.b"]
         if number < count - 1:
-            x = jnp.tanh(x)
+            x = jax.nn.relu(x)
     return x
 
 
