@@ -173,34 +173,47 @@ def test_the_wheel_holds_tasks_sandboxes_schemas_and_no_tests(wheel: Path) -> No
         "mlgym_mcp/_data/sandboxes/base/requirements.lock",
         "mlgym_mcp/_data/sandboxes/tabular/Dockerfile",
         "mlgym_mcp/_data/schemas/grade.schema.json",
+        "mlgym_mcp/_data/docs/tasks.md",
     }
     assert needed - names == set()
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 
-def test_an_installed_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
-    target, empty = tmp_path / "installed", tmp_path / "empty"
-    empty.mkdir()
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("installed")
     options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
     install = [sys.executable, "-m", "pip", "install", *options, "--target", str(target)]
     subprocess.run([*install, str(wheel)], check=True, timeout=120)
-    variables = os.environ | {"PYTHONPATH": str(target), "MLGYM_MCP_HOME": str(tmp_path / "home")}
+    return target
+
+
+def start(target: Path, empty: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run what is installed there from an empty folder."""
+    variables = os.environ | {"PYTHONPATH": str(target), "MLGYM_MCP_HOME": str(empty / "home")}
+    command = [sys.executable, *arguments]
     done = subprocess.run(
-        [target / "bin" / "mlgym-mcp", "tasks", "--json"],
-        cwd=empty,
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=empty, env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_an_installed_wheel_works_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    program = str(installed / "bin" / "mlgym-mcp")
+    done = start(installed, tmp_path, program, "tasks", "--json")
     assert {"battle-of-sexes", "house-prices"} <= {task["id"] for task in json.loads(done.stdout)}
-    where = [
-        sys.executable,
-        "-c",
-        "from mlgym_mcp.base.shipped import shipped; print(shipped('tasks'))",
-    ]
-    shown = subprocess.run(
-        where, cwd=empty, env=variables, capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.startswith(str(target))
+    code = "from mlgym_mcp.base.shipped import shipped; print(shipped('tasks'))"
+    assert start(installed, tmp_path, "-c", code).stdout.startswith(str(installed))
+
+
+def test_a_task_is_begun_with_an_installed_wheel_in_an_empty_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    program = str(installed / "bin" / "mlgym-mcp")
+    told = start(installed, tmp_path, program, "tasks", "new", "my-own", "--kind", "code").stderr
+    guide = re.search(r"What goes where: (.*)", told)
+    assert guide is not None
+    assert "# Write your own task" in Path(guide[1]).read_text()
+    checked = start(installed, tmp_path, program, "tasks", "check", "my-own", "--json")
+    assert [one["state"] for one in json.loads(checked.stdout)] == ["ok"]

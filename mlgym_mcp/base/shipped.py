@@ -1,4 +1,4 @@
-"""Where the data that ships with the package lies: tasks, sandboxes, schemas, templates.
+"""Where the data that ships with the package lies: tasks, sandboxes, schemas, templates, docs.
 
 In an installed wheel they are under `mlgym_mcp/_data`; in a source tree beside the package.
 """
@@ -9,7 +9,7 @@ from typing import Literal
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def shipped(kind: Literal["tasks", "sandboxes", "schemas", "templates"]) -> Path:
+def shipped(kind: Literal["tasks", "sandboxes", "schemas", "templates", "docs"]) -> Path:
     """The folder of shipped data of one kind."""
     installed = _PACKAGE / "_data" / kind
     return installed if installed.is_dir() else _PACKAGE.parent / kind

@@ -15,6 +15,10 @@ from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.catalog.spec import SPEC_NAME, invalid, read_spec
 from mlgym_mcp.catalog.task import Task
 
+_ALL = (
+    "`list_tasks`, or `mlgym-mcp tasks`, names them all; MLGYM_MCP_TASKS names folders with more."
+)
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -35,7 +39,7 @@ class Catalog:
         if broken := self.broken.get(task_id):
             raise SpecInvalid(broken.message, fix=broken.fix)
         near = get_close_matches(task_id, self.tasks, n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "`list_tasks` names them all."
+        hint = f"Did you mean {' or '.join(near)}?" if near else _ALL
         raise NotFound(f"There is no task '{task_id[:100]}'.", fix=hint)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from mlgym_mcp.base.errors import NotFound
 from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.catalog import Datasets, check_tasks, load_catalog, summarize
 from mlgym_mcp.catalog.foreign import import_task
 from mlgym_mcp.catalog.spec import SPEC_NAME
@@ -79,7 +80,7 @@ def new(
 ) -> None:
     """Make a task folder that works as it stands, to be changed into yours."""
     folder = new_task(task_id, kind, into)
-    note(f"Made {folder}. Its files say what goes where; docs/tasks.md walks through one.")
+    note(f"Made {folder}. It works as it stands: change it into yours, file by file.")
     _next_steps(folder)
 
 
@@ -99,8 +100,9 @@ def take_in(
 
 
 def _next_steps(folder: Path) -> None:
+    note(f"What goes where: {shipped('docs') / 'tasks.md'}")
     note(f"Check it: mlgym-mcp tasks check {folder} --run")
-    note(f"Serve it: export MLGYM_MCP_TASKS={folder.parent}")
+    note(f"Score, play and serve it: export MLGYM_MCP_TASKS={folder.parent}")
 
 
 def _places(settings: Settings, wanted: list[str]) -> tuple[Settings, list[str]]:
