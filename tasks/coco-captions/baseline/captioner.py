@@ -196,7 +196,7 @@ def main() -> None:
         train_rows = [json.loads(line) for line in stream]
     with Path("data/test.csv").open(newline="", encoding="utf-8") as stream:
         test = list(csv.DictReader(stream))
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         asked = photographs(pool, [row["file"] for row in test], math.inf)
         known = photographs(pool, [row["file"] for row in train_rows], READ_BY)
     train_rows = train_rows[: len(known)]
