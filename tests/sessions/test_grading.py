@@ -42,6 +42,20 @@ async def test_what_is_rejected_costs_no_validation_and_ends_no_session(
         assert (await sessions.submit("ann", session, "r")).status == "graded"
 
 
+async def test_a_validation_that_ends_without_a_score_is_counted_too(
+    open_real: Any, start: Any, add_task: Any
+) -> None:
+    add_task("tiny", validations=2)
+    async with open_real() as sessions:
+        session = await start(sessions, "tiny")
+        for left, code in ((1, "1 / 0"), (0, "import os; os._exit(0)")):
+            command = f"echo 'def row_strategy(history): {code}' > strategy.py"
+            await sessions.run("ann", session, RunRequest(command=command))
+            grade = await sessions.validate("ann", session)
+            assert (grade.integrity, grade.score) == ("invalid", None)
+            assert (await sessions.status("ann", session)).left.validations == left
+
+
 async def test_a_judge_that_crashes_costs_no_validation_and_is_said(
     open_real: Any, start: Any, add_task: Any, home: Any
 ) -> None:
