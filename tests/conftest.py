@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -114,16 +115,28 @@ def shared_home() -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def open_home(shared_home: Path) -> Callable[[], AbstractContextManager[Path]]:
+    """Makes a home with a short path (sockets live in it), and removes it with its containers."""
+
+    @contextmanager
+    def fresh() -> Generator[Path]:
+        own = Path(tempfile.mkdtemp(prefix="mlgym-"))
+        for name in _SHARED:
+            (own / name).symlink_to(shared_home / name)
+        yield own
+        if (own / "docker").exists():
+            _remove_containers(own)
+        shutil.rmtree(own, ignore_errors=True)
+
+    return fresh
+
+
 @pytest.fixture
-def home(shared_home: Path) -> Iterator[Path]:
-    """A home of this test alone, with a short path (sockets live in it)."""
-    own = Path(tempfile.mkdtemp(prefix="mlgym-"))
-    for name in _SHARED:
-        (own / name).symlink_to(shared_home / name)
-    yield own
-    if (own / "docker").exists():
-        _remove_containers(own)
-    shutil.rmtree(own, ignore_errors=True)
+def home(open_home: Callable[[], AbstractContextManager[Path]]) -> Iterator[Path]:
+    """A home of this test alone."""
+    with open_home() as own:
+        yield own
 
 
 def _remove_containers(home: Path) -> None:

@@ -12,6 +12,8 @@ import struct
 import textwrap
 import zipfile
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -27,8 +29,12 @@ from mlgym_mcp.types.grade import Grade
 
 from .honest import SECONDS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap, pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 CAR = "small-car"
+MEMORY = 2**30
+BUILD_SECONDS = 900
+"""For the first grade, which builds what is not there."""
+
 HONEST = """
 import numpy as np
 class Policy:
@@ -52,7 +58,7 @@ NO_ACTION = {
     "is text": ("return [['1']] * n", "cannot be sent"),
     "is nothing": ("return None", "cannot be sent"),
     "is larger than a frame": ("return np.zeros((2**25, 1))", "bytes of arrays, over"),
-    "comes late": ("import time; time.sleep(100)", "timed out: no answer within 2 s"),
+    "comes late": ("import time; time.sleep(100)", "timed out: no answer within 5 s"),
     "never comes": ("import os; os._exit(0)", "ended without an answer"),
     "raises": ("raise SystemExit(0)", "raised SystemExit"),
 }
@@ -102,16 +108,16 @@ NO_GAIN = {
             assert not starts & seen, "met again"
             seen.update(starts)
         """,
-    "draws the episodes from its own key": """
-        import jax
-        if first:
-            root = jax.random.wrap_key_data(np.array(key))
-            for which in (root, *jax.random.split(root)):
-                keys = jax.random.split(which, len(observations))
-                drawn = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-0.6, maxval=-0.4))(keys)
-                assert not set(np.asarray(drawn).tolist()) & set(observations[:, 0].tolist())
-        """,
 }
+
+DRAWS_FROM_ITS_KEY = """
+if first:
+    root = jax.random.wrap_key_data(np.array(key))
+    for which in (root, *jax.random.split(root)):
+        keys = jax.random.split(which, len(observations))
+        drawn = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-0.6, maxval=-0.4))(keys)
+        assert not set(np.asarray(drawn).tolist()) & set(observations[:, 0].tolist())
+"""
 
 
 def policy(body: str) -> str:
@@ -162,6 +168,23 @@ def swollen_npz() -> bytes:
     return stream.getvalue()
 
 
+@cache
+def inflated_npz() -> bytes:
+    """An array of zeros larger than the memory, packed into a two-hundredth of that."""
+    pieces = MEMORY // 2**24 + 16
+    head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({pieces * 2**24},), }}"
+    stream = io.BytesIO()
+    with (
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("w.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", 118))
+        member.write(head.encode().ljust(117) + b"\n")
+        for _ in range(pieces):
+            member.write(bytes(2**24))
+    return stream.getvalue()
+
+
 def safetensors(header: dict[str, object], data: bytes = b"") -> bytes:
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
@@ -193,20 +216,44 @@ CHECKPOINTS = {
 }
 
 
-@pytest.fixture
-async def scorer(make_settings: Callable[..., Settings], tmp_path: Path) -> AsyncGenerator[Scorer]:
-    """A scorer that knows the shipped task with three steps and short limits."""
-    folder = tmp_path / "tasks" / CAR
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
+        pytest.param("docker", marks=pytest.mark.docker),
+    ],
+)
+async def scorer(
+    request: pytest.FixtureRequest,
+    open_home: Callable[[], AbstractContextManager[Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncGenerator[Scorer]:
+    """A scorer on each engine that knows the shipped task with three steps and short limits.
+
+    All attacks use the same one: none of them may break it for the next.
+    """
+    folder = tmp_path_factory.mktemp("tasks") / CAR
     shutil.copytree(shipped("tasks") / "mountain-car", folder)
     spec = folder / "task.toml"
     text = spec.read_text().replace('"mountain-car"', f'"{CAR}"')
-    text = text.replace("call_seconds = 30.0", "call_seconds = 2.0", 1)
+    text = text.replace("call_seconds = 30.0", "call_seconds = 5.0", 1)
+    text = text.replace("memory_bytes = 8589934592", f"memory_bytes = {MEMORY}", 1)
     spec.write_text(text)
     script = folder / "dataset.py"
     script.write_text(script.read_text().replace("STEPS = 999", "STEPS = 3"))
-    settings = make_settings(engine="bubblewrap", tasks=(folder.parent,))
-    async with open_scorer(settings, SystemClock()) as opened:
-        yield opened
+    with open_home() as home:
+        settings = Settings(home=home, engine=request.param, tasks=(folder.parent,))
+        async with open_scorer(settings, SystemClock()) as opened:
+            with anyio.fail_after(BUILD_SECONDS):
+                await played(opened, tmp_path_factory.mktemp("honest"), HONEST)
+            yield opened
+
+
+async def attacked(
+    scorer: Scorer, folder: Path, code: str, checkpoint: tuple[str, bytes] | None = None
+) -> Grade:
+    with anyio.fail_after(SECONDS):
+        return await played(scorer, folder, code, checkpoint)
 
 
 async def played(
@@ -223,12 +270,11 @@ async def played(
         if content[:1] != npz(9)[:1] or name.endswith(".npz"):
             (submission / "checkpoints" / name).with_suffix(".npz").unlink()
         (submission / "checkpoints" / name).write_bytes(content)
-    with anyio.fail_after(SECONDS):
-        return await score_path(scorer, CAR, "mini", submission, "validate")
+    return await score_path(scorer, CAR, "mini", submission, "validate")
 
 
 async def test_doing_nothing_scores_nothing(scorer: Scorer, tmp_path: Path) -> None:
-    grade = await played(scorer, tmp_path, HONEST)
+    grade = await attacked(scorer, tmp_path, HONEST)
     assert (grade.status, grade.integrity, grade.score) == ("graded", "clean", 0)
     assert grade.details["episodes"] == 5 * 5 * 8
 
@@ -236,7 +282,7 @@ async def test_doing_nothing_scores_nothing(scorer: Scorer, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", NO_ACTION)
 async def test_an_action_is_invalid_that(name: str, scorer: Scorer, tmp_path: Path) -> None:
     body, said = NO_ACTION[name]
-    grade = await played(scorer, tmp_path, policy(body))
+    grade = await attacked(scorer, tmp_path, policy(body))
     assert (grade.status, grade.integrity, grade.score) == ("graded", "invalid", None)
     assert grade.evidence[0].startswith("call 2 of act")
     assert said in grade.evidence[0]
@@ -246,24 +292,41 @@ async def test_an_action_is_invalid_that(name: str, scorer: Scorer, tmp_path: Pa
 async def test_a_frame_is_tampered_with_that(name: str, scorer: Scorer, tmp_path: Path) -> None:
     answer, size = NO_FRAME[name]
     body = FRAME.format(answer=json.dumps(answer), size=size)
-    grade = await played(scorer, tmp_path, policy(body))
+    grade = await attacked(scorer, tmp_path, policy(body))
     assert (grade.status, grade.integrity, grade.score) == ("graded", "tampered", None)
-    assert "call 2 of act: what came back is no array" in grade.evidence[0]
+    assert "call 2 of act answered what is no array" in grade.evidence[0]
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 async def test_a_checkpoint_is_invalid_that(name: str, scorer: Scorer, tmp_path: Path) -> None:
     file, content, said = CHECKPOINTS[name]
-    grade = await played(scorer, tmp_path, HONEST, (file, content))
+    grade = await attacked(scorer, tmp_path, HONEST, (file, content))
     assert (grade.status, grade.integrity, grade.score) == ("graded", "invalid", None)
     assert said in grade.evidence[0]
+
+
+async def test_a_checkpoint_that_unpacks_to_more_than_the_memory_is_invalid(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    grade = await attacked(scorer, tmp_path, HONEST, ("0.npz", inflated_npz()))
+    assert (grade.status, grade.integrity, grade.score) == ("graded", "invalid", None)
+    assert grade.evidence[0].startswith("call 1 of begin")
 
 
 @pytest.mark.parametrize("name", NO_GAIN)
 async def test_nothing_is_gained_by_a_policy_that(
     name: str, scorer: Scorer, tmp_path: Path
 ) -> None:
-    grade = await played(scorer, tmp_path, policy(NO_GAIN[name]))
+    grade = await attacked(scorer, tmp_path, policy(NO_GAIN[name]))
+    assert grade.evidence == ()
+    assert (grade.integrity, grade.score) == ("clean", 0)
+
+
+async def test_nothing_is_gained_by_drawing_the_episodes_from_the_policys_own_key(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    # imported when it is loaded, which may take as long as ten calls
+    grade = await attacked(scorer, tmp_path, "import jax\n" + policy(DRAWS_FROM_ITS_KEY))
     assert grade.evidence == ()
     assert (grade.integrity, grade.score) == ("clean", 0)
 
