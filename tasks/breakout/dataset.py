@@ -13,7 +13,7 @@ STEPS = 1000
 ACTIONS = 3
 """How many there are; 0 where an action is a number instead."""
 
-TRAINING = {"full": (10_000_000, 1500), "mini": (60_000, 20)}
+TRAINING = {"full": (10_000_000, 1500), "mini": (60_000, 120)}
 """Of the baseline: environment steps of each seed, and seconds at most."""
 
 

@@ -13,7 +13,7 @@ STEPS = 999
 ACTIONS = 0
 """How many there are; 0 where an action is a number instead."""
 
-TRAINING = {"full": (2_500_000, 1500), "mini": (150_000, 20)}
+TRAINING = {"full": (2_500_000, 1500), "mini": (150_000, 120)}
 """Of the baseline: environment steps of each seed, and seconds at most."""
 
 
