@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     warm_sandboxes: int = Field(default=0, ge=0, le=64)
     """How many Docker sandboxes are kept warm per environment."""
 
+    gpus: int = Field(default=0, ge=0)
+    """How many GPUs each session gets whose task's environment has a build for them; none is opened
+    without. A task may ask for more."""
+
     max_sessions: int = Field(default=1000, ge=1)
     """An upper bound on open sessions, whatever the headroom."""
 

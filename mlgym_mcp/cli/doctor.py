@@ -38,7 +38,7 @@ def doctor(as_json: JsonFlag = False) -> None:
             findings += engines[name]
     findings += _environments(settings)
     findings += check_tasks(settings)
-    findings.append(_gpus())
+    findings.append(_gpus(settings))
     show_findings(findings, as_json=as_json)
     if not any(_works(found) for found in engines.values()):
         raise typer.Exit(1)
@@ -106,13 +106,17 @@ def _environment(environments: Environments, name: str) -> Finding:
     )
 
 
-def _gpus() -> Finding:
+def _gpus(settings: Settings) -> Finding:
+    given = f"; each session of `torch` gets {settings.gpus}"
+    if not settings.gpus:
+        given = "; no session gets one unless MLGYM_MCP_GPUS says how many"
     devices = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     if (program := shutil.which("nvidia-smi")) is not None:
         query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
         if done.returncode == 0 and done.stdout.strip():
-            return Finding(check="gpu", state="ok", detail="; ".join(done.stdout.split("\n")[:-1]))
+            names = ", ".join(done.stdout.strip().split("\n"))
+            return Finding(check="gpu", state="ok", detail=names + given)
     if devices:
         detail = f"{', '.join(devices)} there, but nvidia-smi does not answer"
         return Finding(check="gpu", state="warning", detail=detail, fix="mend the NVIDIA driver")

@@ -9,6 +9,8 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
+from mlgym_mcp.base.shipped import shipped
+
 BASIC = "requirements.lock"
 CUDA = "cuda.lock"
 CPU_BUILD = "lib/python3*/site-packages/*+cpu.dist-info"
@@ -39,6 +41,11 @@ class Locks:
     def allows(self, digest: str) -> bool:
         """Whether a file of this sha256 may be installed."""
         return any(f"--hash=sha256:{digest}" in text for text in self._texts)
+
+
+def for_gpus(environment: str) -> bool:
+    """Whether a shipped environment has a build that can use a GPU."""
+    return (shipped("sandboxes") / environment / CUDA).exists()
 
 
 class Installing:

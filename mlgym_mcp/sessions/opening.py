@@ -13,6 +13,7 @@ import anyio
 from mlgym_mcp.base.errors import MlgymError, RequestError
 from mlgym_mcp.catalog import Task
 from mlgym_mcp.sandbox.contract import Report
+from mlgym_mcp.sandbox.locks import for_gpus
 from mlgym_mcp.sessions.admission import Admission
 from mlgym_mcp.sessions.parts import Parts
 from mlgym_mcp.sessions.registry import Registry
@@ -57,7 +58,7 @@ class Opening:
             SandboxError: No sandbox could be opened.
         """
         task = self._parts.catalog.task(request.task)
-        budget = _budget(task, request)
+        budget = self._with_gpus(task, _budget(task, request))
         await self._parts.scorer.data(task, request.variant, report)
         await self._parts.backend.prepare(task.spec.environment, report)
         async with self._admission.admitted(report):
@@ -70,6 +71,13 @@ class Opening:
                 said = error.message if isinstance(error, MlgymError) else "it was cancelled"
                 await self._stopping.end(session, "failed", f"it could not be opened: {said}")
                 raise
+
+    def _with_gpus(self, task: Task, budget: Budget) -> Budget:
+        gpus = self._parts.settings.gpus
+        if gpus <= budget.limits.gpus or not for_gpus(task.spec.environment):
+            return budget
+        limits = budget.limits.model_copy(update={"gpus": gpus})
+        return budget.model_copy(update={"limits": limits})
 
     def _made(self, principal: str, request: StartRequest, budget: Budget) -> Session:
         now = self._parts.clock.now()

@@ -1,5 +1,6 @@
 """Sessions on the fake engine and on real ones, with tasks whose budgets are small."""
 
+import json
 import re
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -32,9 +33,9 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def add_task(home: Path) -> Callable[..., None]:
-    """Adds a copy of the battle of the sexes under another id, with another budget."""
+    """Adds a copy of the battle of the sexes under another id, with other values of some keys."""
 
-    def add(task_id: str, **budget: float) -> None:
+    def add(task_id: str, **changes: float | str) -> None:
         folder = home / "tasks" / task_id
         shutil.copytree(shipped("tasks") / "battle-of-sexes", folder)
         spec = (
@@ -42,8 +43,8 @@ def add_task(home: Path) -> Callable[..., None]:
             .read_text()
             .replace('id = "battle-of-sexes"', f'id = "{task_id}"')
         )
-        for name, value in budget.items():
-            spec = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", spec)
+        for name, value in changes.items():
+            spec = re.sub(rf"(?m)^{name} = .*$", f"{name} = {json.dumps(value)}", spec)
         (folder / "task.toml").write_text(spec)
 
     return add

@@ -99,3 +99,15 @@ async def test_whoever_stops_waiting_leaves_the_line() -> None:
     found[0] = ROOMY
     with anyio.fail_after(5):
         await admit(door)
+
+
+async def test_only_sessions_that_can_use_gpus_get_them(
+    open_fake: Any, start: Any, add_task: Any
+) -> None:
+    add_task("wide", environment="torch")
+    async with open_fake(gpus=2) as sessions:
+        given = {
+            task: (await sessions.status("ann", await start(sessions, task))).budget.limits.gpus
+            for task in ("wide", "battle-of-sexes")
+        }
+    assert given == {"wide": 2, "battle-of-sexes": 0}
