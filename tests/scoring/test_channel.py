@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mlgym_mcp.scoring.harness.frames import MAX_ANSWER_BYTES, decode, encode
+from mlgym_mcp.scoring.harness.frames import LENGTH, MAX_ANSWER_BYTES, decode, encode
 from mlgym_mcp.scoring.harness.player import Listener, Player
 from mlgym_mcp.scoring.harness.verdict import Verdict, invalid, printable
 
@@ -34,8 +34,9 @@ def player_that(behave: Behave, seconds: float = 0.3, whole: float = 60.0) -> Ge
     def serve() -> None:
         # a judge that has heard enough hangs up
         with theirs, suppress(ConnectionError):
-            while data := theirs.recv(2**20):
-                behave(theirs, data)
+            while head := theirs.recv(LENGTH.size):
+                (length,) = LENGTH.unpack(head)
+                behave(theirs, head + theirs.recv(length, socket.MSG_WAITALL))
 
     thread = threading.Thread(target=serve)
     thread.start()

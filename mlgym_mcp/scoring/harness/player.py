@@ -72,6 +72,9 @@ class Player:
         submitted: Path | None = None,
     ) -> None:
         self.calls = 0
+        """So far, rehearsals left out."""
+
+        self._number = 0
         self._channel = Channel(connection)
         self._call_seconds = call_seconds
         self._deadline = deadline
@@ -152,8 +155,9 @@ class Player:
 
     def _count(self, name: str) -> None:
         self._open = self._rehearsing
-        self.calls += 1
-        self._what = f"call {self.calls} of {name}"
+        self.calls += not self._rehearsing
+        self._number += 1
+        self._what = f"call {self._number} of {name}"
 
     def _exchange(
         self, request: list[Any], seconds: float, raw: Sequence[memoryview] | None = None
@@ -161,7 +165,7 @@ class Player:
         left = self._deadline - (time.monotonic() - self._channel.stopped)
         if left <= 0:
             raise invalid(f"{self._what}: the time for the whole grading was over")
-        number = self.calls
+        number = self._number
         head = [number, *request]
         try:
             if raw is None:
