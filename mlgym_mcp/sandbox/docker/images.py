@@ -110,13 +110,17 @@ class Images:
             self._follow(api, stream, told, build)
 
     def _follow(self, api: Api, stream: Iterable[Answer], told: "_Progress", build: str) -> None:
+        failure: SandboxError | None = None
         try:
             for message in stream:
                 # Leaving the stream is what stops a classic build.
                 from_thread.check_cancelled()
                 told.take(message)
                 if "error" in message:
-                    raise _failure(told.name, self._base, str(message["error"]), list(told.last))
+                    # Raised at the end of the stream: then its connection is free again.
+                    failure = _failure(told.name, self._base, str(message["error"]), [*told.last])
+            if failure is not None:
+                raise failure
         finally:
             # What the first stage was lent is not kept on the engine either.
             with contextlib.suppress(OSError):
