@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from hashlib import sha256
@@ -21,7 +21,9 @@ from typing import Any, cast
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.settings import EngineName, Settings
+from mlgym_mcp.scoring import Scorer, open_scorer
 
 _SHARED = ("environments",)
 """Folders of a home that all tests share; they depend on nothing but the locks."""
@@ -168,13 +170,14 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
         pytest.param("docker", marks=pytest.mark.docker),
-    ]
+    ],
 )
 def engine(request: pytest.FixtureRequest) -> EngineName:
-    """Each real engine in turn."""
+    """Each real engine in turn: all tests of a module with the one, then with the other."""
     return cast("EngineName", request.param)
 
 
@@ -182,6 +185,16 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 def engine_settings(make_settings: Callable[..., Settings], engine: EngineName) -> Settings:
     """Settings for each real engine in turn."""
     return make_settings(engine=engine)
+
+
+@pytest.fixture(scope="module")
+async def quick_scorer(
+    open_home: Callable[[], AbstractContextManager[Path]],
+) -> AsyncGenerator[Scorer]:
+    """A scorer on bubblewrap, for what does not depend on the engine; mark such tests so."""
+    with open_home() as home:
+        async with open_scorer(Settings(home=home, engine="bubblewrap"), SystemClock()) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="session")

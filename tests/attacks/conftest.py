@@ -1,10 +1,12 @@
 """Attackers' tools: a scorer on each real engine, a game with short limits, an honest grade after.
 
-Every attack here ends in a label or an error, in bounded time, and leaves the scorer working.
+Every attack here ends in a label or an error, in bounded time, and leaves the scorer working: all
+attacks of a module use the same one, and at the end it grades something honest.
 """
 
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import anyio
@@ -22,10 +24,10 @@ Play = Callable[[str], Awaitable[Grade]]
 Predict = Callable[[bytes], Awaitable[Grade]]
 
 
-@pytest.fixture
-def tasks(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped game with its own judge, but with limits that tests can wait for."""
-    folder = tmp_path / "tasks" / GAME
+    folder = tmp_path_factory.mktemp("tasks") / GAME
     shutil.copytree(shipped("tasks") / "battle-of-sexes", folder)
     spec = folder / "task.toml"
     text = spec.read_text().replace('id = "battle-of-sexes"', f'id = "{GAME}"', 1)
@@ -35,50 +37,69 @@ def tasks(tmp_path: Path) -> Path:
     return folder.parent
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def attacked_settings(
-    make_settings: Callable[..., Settings], engine: EngineName, tasks: Path
-) -> Settings:
-    return make_settings(engine=engine, tasks=(tasks,))
+    open_home: Callable[[], AbstractContextManager[Path]], engine: EngineName, tasks: Path
+) -> Iterator[Settings]:
+    with open_home() as home:
+        yield Settings(home=home, engine=engine, tasks=(tasks,))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def scorer(attacked_settings: Settings) -> AsyncGenerator[Scorer]:
     async with open_scorer(attacked_settings, SystemClock()) as opened:
         yield opened
 
 
+@pytest.fixture(scope="module")
+async def attacked_by_strategies(
+    scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Scorer]:
+    """A scorer that gives an honest strategy its honest grade, before and after all others."""
+    path = tmp_path_factory.mktemp("honest") / "strategy.py"
+    path.write_text("def row_strategy(history):\n    return 0\n")
+    for step in ("before", "after"):
+        honest = await score_path(scorer, GAME, "mini", path, "validate")
+        assert (honest.integrity, honest.score) == ("clean", pytest.approx(1.44, abs=0.12)), step
+        if step == "before":
+            yield scorer
+
+
 @pytest.fixture
-def play(scorer: Scorer, tmp_path: Path) -> Play:
-    """Grade a strategy, then see that an honest one still gets its honest grade."""
+def play(attacked_by_strategies: Scorer, tmp_path: Path) -> Play:
+    """Grade a strategy."""
 
     async def grade(code: str) -> Grade:
         path = tmp_path / "strategy.py"
+        path.write_text(code)
         with anyio.fail_after(SECONDS):
-            path.write_text(code)
-            found = await score_path(scorer, GAME, "mini", path, "validate")
-            path.write_text("def row_strategy(history):\n    return 0\n")
-            honest = await score_path(scorer, GAME, "mini", path, "validate")
-        assert honest.integrity == "clean"
-        assert honest.score == pytest.approx(1.44, abs=0.12)
-        return found
+            return await score_path(attacked_by_strategies, GAME, "mini", path, "validate")
 
     return grade
 
 
+@pytest.fixture(scope="module")
+async def attacked_by_tables(
+    scorer: Scorer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Scorer]:
+    """A scorer that gives an honest csv of house prices its honest grade, before and after all."""
+    path = tmp_path_factory.mktemp("honest") / "submission.csv"
+    path.write_bytes(await honest_table(scorer))
+    for step in ("before", "after"):
+        honest = await score_path(scorer, "house-prices", "mini", path, "submit")
+        assert (honest.integrity, honest.score) == ("clean", pytest.approx(0, abs=0.2)), step
+        if step == "before":
+            yield scorer
+
+
 @pytest.fixture
-def predict(scorer: Scorer, tmp_path: Path) -> Predict:
-    """Grade a csv of 60 house prices, then see that an honest one still gets a grade."""
+def predict(attacked_by_tables: Scorer, tmp_path: Path) -> Predict:
+    """Grade a csv of 60 house prices."""
 
     async def grade(content: bytes) -> Grade:
         path = tmp_path / "submission.csv"
+        path.write_bytes(content)
         with anyio.fail_after(SECONDS):
-            path.write_bytes(content)
-            found = await score_path(scorer, "house-prices", "mini", path, "submit")
-            path.write_bytes(await honest_table(scorer))
-            honest = await score_path(scorer, "house-prices", "mini", path, "submit")
-        assert honest.integrity == "clean"
-        assert honest.score == pytest.approx(0, abs=0.2)
-        return found
+            return await score_path(attacked_by_tables, "house-prices", "mini", path, "submit")
 
     return grade

@@ -3,14 +3,11 @@
 import csv
 import io
 import json
-from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
 
-from mlgym_mcp.base.clock import SystemClock
-from mlgym_mcp.base.settings import Settings
-from mlgym_mcp.scoring import Scorer, open_scorer, score_path
+from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade, GradeKind
 
 pytestmark = [pytest.mark.anyio, pytest.mark.data]
@@ -18,13 +15,6 @@ TASK = "coco-captions"
 IDS = range(136)
 HONEST = "a man sitting at a table with a plate of food"
 Row = tuple[object, ...]
-
-
-@pytest.fixture
-async def quick_scorer(make_settings: Callable[..., Settings]) -> AsyncGenerator[Scorer]:
-    """A scorer on bubblewrap, for what does not depend on the engine; mark such tests so."""
-    async with open_scorer(make_settings(engine="bubblewrap"), SystemClock()) as opened:
-        yield opened
 
 
 async def grade(scorer: Scorer, folder: Path, rows: list[Row], kind: GradeKind) -> Grade:

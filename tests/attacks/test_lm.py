@@ -11,16 +11,14 @@ import re
 import shutil
 import struct
 import textwrap
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import pytest
 
-from mlgym_mcp.base.clock import SystemClock
-from mlgym_mcp.base.settings import EngineName, Settings
 from mlgym_mcp.base.shipped import shipped
-from mlgym_mcp.scoring import Scorer, open_scorer, score_path
+from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade
 
 pytestmark = pytest.mark.anyio
@@ -68,10 +66,10 @@ def load(folder):
 """
 
 
-@pytest.fixture
-def tasks(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped task with toy text and limits that tests can wait for."""
-    folder = tmp_path / "tasks" / "toy-lm"
+    folder = tmp_path_factory.mktemp("tasks") / "toy-lm"
     shutil.copytree(shipped("tasks") / "fineweb-lm", folder)
     (folder / "dataset.py").write_text(DATASET)
     spec = folder / "task.toml"
@@ -88,17 +86,8 @@ def tasks(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def scorer(
-    make_settings: Callable[..., Settings], engine: EngineName, tasks: Path
-) -> AsyncGenerator[Scorer]:
-    settings = make_settings(engine=engine, tasks=(tasks,))
-    async with open_scorer(settings, SystemClock()) as opened:
-        yield opened
-
-
-@pytest.fixture
 def judge(scorer: Scorer, tmp_path: Path) -> Judge:
-    """Grade a model of which `answer` is given, with further files; then an honest one."""
+    """Grade a model of which `answer` is given, with further files."""
 
     async def grade(code: str, **files: bytes) -> Grade:
         folder = tmp_path / "work" / "model"

@@ -11,8 +11,6 @@ import shutil
 import struct
 import textwrap
 import zipfile
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
@@ -20,11 +18,9 @@ import anyio
 import numpy as np
 import pytest
 
-from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.errors import SubmissionRejected
-from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.shipped import shipped
-from mlgym_mcp.scoring import Scorer, open_scorer, score_path
+from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade
 
 from .honest import SECONDS
@@ -216,22 +212,9 @@ CHECKPOINTS = {
 }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("bubblewrap", marks=pytest.mark.bubblewrap),
-        pytest.param("docker", marks=pytest.mark.docker),
-    ],
-)
-async def scorer(
-    request: pytest.FixtureRequest,
-    open_home: Callable[[], AbstractContextManager[Path]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncGenerator[Scorer]:
-    """A scorer on each engine that knows the shipped task with three steps and short limits.
-
-    All attacks use the same one: none of them may break it for the next.
-    """
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped task with three steps and limits that tests can wait for."""
     folder = tmp_path_factory.mktemp("tasks") / CAR
     shutil.copytree(shipped("tasks") / "mountain-car", folder)
     spec = folder / "task.toml"
@@ -241,12 +224,14 @@ async def scorer(
     spec.write_text(text)
     script = folder / "dataset.py"
     script.write_text(script.read_text().replace("STEPS = 999", "STEPS = 3"))
-    with open_home() as home:
-        settings = Settings(home=home, engine=request.param, tasks=(folder.parent,))
-        async with open_scorer(settings, SystemClock()) as opened:
-            with anyio.fail_after(BUILD_SECONDS):
-                await played(opened, tmp_path_factory.mktemp("honest"), HONEST)
-            yield opened
+    return folder.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def built(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The environment is there, however long building it takes."""
+    with anyio.fail_after(BUILD_SECONDS):
+        await played(scorer, tmp_path_factory.mktemp("honest"), HONEST)
 
 
 async def attacked(

@@ -105,7 +105,7 @@ async def test_parents_of_the_submission_lead_nowhere(probe: Probe) -> None:
 
 
 async def test_what_the_judge_and_player_run_cannot_be_changed(
-    probe: Probe, scorer: Scorer, engine_settings: Settings
+    probe: Probe, scorer: Scorer, attacked_settings: Settings
 ) -> None:
     before = scorer.catalog.task("battle-of-sexes").digest
     found = await probe(
@@ -132,7 +132,7 @@ async def test_what_the_judge_and_player_run_cannot_be_changed(
     )
     assert found == []
     assert scorer.catalog.task("battle-of-sexes").digest == before
-    for folder in (package_folder(), shipped("tasks"), engine_settings.home / "artefacts"):
+    for folder in (package_folder(), shipped("tasks"), attacked_settings.home / "artefacts"):
         assert not list(folder.rglob("forged.py"))
 
 

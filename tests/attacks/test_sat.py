@@ -131,10 +131,20 @@ def code(body: str) -> str:
     return SIGNATURE + textwrap.indent(textwrap.dedent(body).strip(), "    ") + "\n"
 
 
-@pytest.fixture
-def tasks(tmp_path: Path) -> Path:
-    """The shipped task with drawn formulas alone, which need no file, and less patience."""
-    folder = tmp_path / "tasks" / DRAWN
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tasks that need no file.
+
+    The shipped one with drawn formulas alone and less patience; and a game whose judge says how long
+    after its preparation the submission was loaded.
+    """
+    folder = tmp_path_factory.mktemp("tasks")
+    copy_of_sat(folder / DRAWN)
+    slow_game(folder / SLOW_GAME)
+    return folder
+
+
+def copy_of_sat(folder: Path) -> None:
     shutil.copytree(shipped("tasks") / "three-sat", folder)
     text = (folder / "task.toml").read_text().replace('id = "three-sat"', f'id = "{DRAWN}"')
     start, end = text.index("[[dataset.sources]]"), text.index("[variants.full]")
@@ -142,7 +152,22 @@ def tasks(tmp_path: Path) -> Path:
     (folder / "task.toml").write_text(text)
     program = (folder / "dataset.py").read_text()
     (folder / "dataset.py").write_text(program.replace("known = satlib(", "known = [] and satlib("))
-    return folder.parent
+
+
+def slow_game(folder: Path) -> None:
+    shutil.copytree(shipped("tasks") / "battle-of-sexes", folder)
+    spec = folder / "task.toml"
+    spec.write_text(spec.read_text().replace('"battle-of-sexes"', f'"{SLOW_GAME}"', 1))
+    (folder / "judge" / "judge.py").write_text(
+        "import time\n"
+        "ended = []\n"
+        "def prepare(private, seed, setting):\n"
+        "    until = time.monotonic() + 0.5\n"
+        "    while time.monotonic() < until: pass\n"
+        "    ended.append(time.monotonic())\n"
+        "def grade(submission, private, player, seed, setting):\n"
+        "    return {'score': player.call('row_strategy', []) / 1e9 - ended[0]}\n"
+    )
 
 
 @pytest.fixture
@@ -230,36 +255,14 @@ async def test_answers_change_no_channel_of_the_report(solve: Solve) -> None:
     assert grade.score > 0.01
 
 
-class TestPrepare:
-    """What a judge measures beforehand is out of reach of submitted code."""
-
-    @pytest.fixture
-    def tasks(self, tmp_path: Path) -> Path:
-        """A game whose judge says how long after its preparation the submission was loaded."""
-        folder = tmp_path / "tasks" / SLOW_GAME
-        shutil.copytree(shipped("tasks") / "battle-of-sexes", folder)
-        spec = folder / "task.toml"
-        spec.write_text(spec.read_text().replace('"battle-of-sexes"', f'"{SLOW_GAME}"', 1))
-        (folder / "judge" / "judge.py").write_text(
-            "import time\n"
-            "ended = []\n"
-            "def prepare(private, seed, setting):\n"
-            "    until = time.monotonic() + 0.5\n"
-            "    while time.monotonic() < until: pass\n"
-            "    ended.append(time.monotonic())\n"
-            "def grade(submission, private, player, seed, setting):\n"
-            "    return {'score': player.call('row_strategy', []) / 1e9 - ended[0]}\n"
-        )
-        return folder.parent
-
-    async def test_submitted_code_is_loaded_only_when_the_judge_has_prepared(
-        self, scorer: Scorer, tmp_path: Path
-    ) -> None:
-        path = tmp_path / "strategy.py"
-        path.write_text(
-            "import time\nloaded = time.monotonic_ns()\ndef row_strategy(history): return loaded\n"
-        )
-        grade = await score_path(scorer, SLOW_GAME, "mini", path)
-        assert grade.status == "graded"
-        assert grade.score is not None
-        assert grade.score > 0
+async def test_submitted_code_is_loaded_only_when_the_judge_has_prepared(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    path = tmp_path / "strategy.py"
+    path.write_text(
+        "import time\nloaded = time.monotonic_ns()\ndef row_strategy(history): return loaded\n"
+    )
+    grade = await score_path(scorer, SLOW_GAME, "mini", path)
+    assert grade.status == "graded"
+    assert grade.score is not None
+    assert grade.score > 0

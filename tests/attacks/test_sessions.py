@@ -1,6 +1,6 @@
 """An agent that attacks through its own session: paths, links, processes, other people's ids."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 
 from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.errors import BadPath, MlgymError, NotFound, SandboxDead, SubmissionRejected
-from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.base.settings import EngineName, Settings
 from mlgym_mcp.sessions import (
     EditRequest,
     RunRequest,
@@ -49,6 +49,14 @@ ln -s /etc folder-link
 ln -s link chain
 mkfifo pipe
 """
+
+
+@pytest.fixture
+def attacked_settings(
+    make_settings: Callable[..., Settings], engine: EngineName, tasks: Path
+) -> Settings:
+    """A home for each test."""
+    return make_settings(engine=engine, tasks=(tasks,))
 
 
 @pytest.fixture

@@ -7,15 +7,11 @@ nothing that the agent gets; the operator has it.
 import re
 import textwrap
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-import anyio
 import pytest
 
-from mlgym_mcp.scoring import Scorer, score_path
+from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.types.grade import Grade
-
-from .honest import GAME, SECONDS
 
 pytestmark = pytest.mark.anyio
 Play = Callable[[str], Awaitable[Grade]]
@@ -87,19 +83,6 @@ TOLD_NOTHING = {
 }
 
 
-@pytest.fixture
-def play(scorer: Scorer, tmp_path: Path) -> Play:
-    """Grade a strategy."""
-
-    async def grade(code: str) -> Grade:
-        path = tmp_path / "strategy.py"
-        path.write_text(code)
-        with anyio.fail_after(SECONDS):
-            return await score_path(scorer, GAME, "mini", path, "validate")
-
-    return grade
-
-
 def strategy(body: str, rehearsed: int = REHEARSED) -> str:
     indented = textwrap.indent(textwrap.dedent(body).strip(), "        ")
     return STRATEGY.format(seen=SEEN, body=indented, rehearsed=rehearsed)
@@ -116,13 +99,13 @@ async def test_what_is_hidden_is_not_carried_out(how: str, play: Play) -> None:
 
 
 async def test_an_error_after_the_rehearsal_is_told_by_kind_and_line(
-    play: Play, home: Path
+    play: Play, attacked_settings: Settings
 ) -> None:
     grade = await play(strategy("import json; json.loads(str(SEEN) + ',')"))
     (said,) = grade.evidence
     assert said.startswith("call 11 of row_strategy raised ValueError (line 18 of strategy.py); ")
     assert "is not shown" in said
-    kept = (home / grade.details["log"]).read_text()
+    kept = (attacked_settings.home / grade.details["log"]).read_text()
     assert "JSONDecodeError: Extra data" in kept
 
 
