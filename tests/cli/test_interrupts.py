@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,14 @@ GAME = "battle-of-sexes"
 QUICK = "def row_strategy(history):\n    return 0\n"
 SLOW = f"import time\ntime.sleep(15)\n{QUICK}"
 SECONDS = 30
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Whoever runs tests in the background has Ctrl-C ignored, which started programs inherit."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -124,7 +132,10 @@ def test_a_server_started_in_a_terminal_says_what_it_is_and_ends_at_ctrl_c(
         assert "speaks MCP on stdin and stdout" in process.stderr.readline()
         assert "mlgym-mcp connect" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=SECONDS) in {0, 130}
+        try:
+            assert process.wait(timeout=SECONDS) in {0, 130}
+        finally:
+            process.kill()
         assert process.stderr.read() == ""
     os.close(ours)
     os.close(theirs)
