@@ -1,4 +1,4 @@
-"""What the workspace and the kept outputs take on disk, watched while commands run.
+"""What the workspace and the kept outputs take on disk, watched while there is who may write.
 
 Counted in slices between other work, so that a workspace of a million files stops nobody.
 """
@@ -23,9 +23,16 @@ _SHARE = 10
 class Disk:
     """Counts, and says when it is too much."""
 
-    def __init__(self, loop: Loop, options: Options, on_full: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        options: Options,
+        used_by_any: Callable[[], bool],
+        on_full: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._options = options
+        self._used_by_any = used_by_any
         self._on_full = on_full
         self._walk: Iterator[int] | None = None
         self._spent = 0.0
@@ -50,15 +57,9 @@ class Disk:
             raise Fault("failed", f"The disk limit of {limit} bytes is reached: delete something.")
 
     def watch(self) -> None:
-        """Keep counting until `rest`."""
+        """Keep counting until nobody is left who may write."""
         if self._timer is None:
             self._timer = self._loop.later(_PAUSE_SECONDS, self._slice)
-
-    def rest(self) -> None:
-        """No command runs any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._walk = None
 
     def count(self) -> int:
         """Count all of it now."""
@@ -68,6 +69,9 @@ class Disk:
 
     def _slice(self) -> None:
         if self._walk is None:
+            if not self._used_by_any():
+                self._timer = None
+                return
             self._walk = self._count()
             self._spent = 0.0
         started = time.monotonic()

@@ -13,7 +13,7 @@ from mlgym_mcp.supervisor.job import Job, Order
 from mlgym_mcp.supervisor.loop import Loop
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.output import FOLDER, log_path
-from mlgym_mcp.supervisor.processes import Process
+from mlgym_mcp.supervisor.processes import Process, table
 from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.state import State, script_text
 from mlgym_mcp.supervisor.watchman import Watchman
@@ -42,7 +42,7 @@ class Jobs:
         self._ready: list[Shell] = []
         self._watchman = Watchman(loop, options, self._running)
         self._kills, self._refused = self._watchman.counted()
-        self.disk = Disk(loop, options, self._disk_full)
+        self.disk = Disk(loop, options, self._any_lives, self._disk_full)
         loop.later(0, self._prepare)
 
     def get(self, job: str) -> Job | None:
@@ -138,8 +138,6 @@ class Jobs:
             self._cwd = state.cwd
             if not state.same(self._state):
                 self._state = state
-        if not self._running:
-            self.disk.rest()
         job.finish(state.cwd if state else self._cwd)
         self._forget_old()
         self._loop.later(0, self._prepare)
@@ -198,6 +196,12 @@ class Jobs:
         in_use = {shell.mark for shell in self._ready}
         return mark is not None and mark not in in_use and not self._owned(process)
 
+    def _any_lives(self) -> bool:
+        """Whether a command runs, or anything that an earlier one left running."""
+        return bool(self._running) or any(
+            process.alive and self._left_over(process) for process in table().values()
+        )
+
     def _owned(self, process: Process) -> bool:
         return any(job.owns(process) for job in self._running.values())
 
@@ -234,3 +238,4 @@ class Jobs:
     def _disk_full(self) -> None:
         for job in list(self._running.values()):
             self.end(job, "disk")
+        Ending(self._loop, self._left_over, lambda: None, grace=0)

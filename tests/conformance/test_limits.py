@@ -122,6 +122,18 @@ async def test_a_command_that_fills_the_disk_with_many_files_is_ended(open_sandb
     assert (await sandbox.run(Command(script="sleep 0.6; echo on"))).output == "on\n"
 
 
+async def test_what_a_command_left_behind_cannot_fill_the_disk_either(open_sandbox: Open) -> None:
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    fill = "for i in $(seq 300); do head -c 1M /dev/zero > f$i; sleep 0.02; done"
+    assert (await sandbox.run(Command(script=f"({fill}) > /dev/null 2>&1 &"))).ok
+    disk = -1
+    with anyio.fail_after(60):
+        while disk != (disk := (await sandbox.usage()).disk_bytes):  # noqa: ASYNC110 - no event tells
+            await anyio.sleep(0.5)
+    assert 20 * MEGABYTE <= disk < 60 * MEGABYTE
+    assert (await sandbox.run(Command(script="rm -f f*; echo freed"))).output == "freed\n"
+
+
 async def test_output_without_end_is_stopped_by_the_disk_limit(open_sandbox: Open) -> None:
     sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
     with anyio.fail_after(60):
