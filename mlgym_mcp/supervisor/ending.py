@@ -37,7 +37,11 @@ class Ending:
         self._deadline = loop.later(grace, self._force)
 
     def look(self) -> list[Process]:
-        """The living members now."""
+        """The living members now, the oldest first.
+
+        Parents come before their children: a shell whose child ended first would go on to its
+        next line before its own signal came.
+        """
         processes = table()
         inside = {
             pid
@@ -55,6 +59,7 @@ class Ending:
             inside |= below
             growing = bool(below)
         alive = [processes[pid] for pid in inside if pid in processes and processes[pid].alive]
+        alive.sort(key=lambda process: (process.start, process.pid))
         self._members = {process.pid: process.start for process in alive}
         return alive
 

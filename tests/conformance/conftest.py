@@ -46,6 +46,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "test_variables_of_one_command_are_gone_after_it": _NO_BASH,
         "test_a_command_that_ignores_the_signal_is_killed_after_two_seconds": _NO_BASH,
         "test_the_children_of_another_command_live_on": _NO_BASH,
+        "test_no_shell_goes_on_when_a_time_out_ends_what_it_waits_for": _NO_BASH,
         "test_a_cancelled_run_is_ended_in_the_sandbox_too": _NO_BASH,
         "test_a_cursor_walks_through_text_without_breaking_characters": _NO_BASH,
         "test_variables_last": _NO_BASH,

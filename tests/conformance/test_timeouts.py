@@ -51,6 +51,21 @@ async def test_a_time_out_is_named_and_keeps_the_output_so_far(run: Run) -> None
     assert (await run("echo on")).output == "on\n"
 
 
+NESTED = """
+while [ $(bash -c 'echo $$') -lt 240 ]; do :; done
+nest() { if [ $1 = 0 ]; then sleep 60; else (nest $(($1 - 1)); echo never); fi; }
+nest 30
+echo never
+"""
+"""Thirty shells, each waiting for the next, with process numbers around 256 in a sandbox's count."""
+
+
+async def test_no_shell_goes_on_when_a_time_out_ends_what_it_waits_for(run: Run) -> None:
+    with anyio.fail_after(20):
+        result = await run(NESTED, timeout_seconds=3)
+    assert (result.output, result.limits_hit) == ("", ("time",))
+
+
 async def test_pythons_output_before_a_time_out_is_kept(run: Run) -> None:
     with anyio.fail_after(20):
         result = await run("python -c 'import time; print(1); time.sleep(60)'", timeout_seconds=2)
