@@ -107,7 +107,7 @@ def _environment(environments: Environments, name: str) -> Finding:
 
 
 def _gpus(settings: Settings) -> Finding:
-    given = f"; each session of `torch` gets {settings.gpus}"
+    given = f"; each session of a task with `torch` or `jax` gets {settings.gpus}"
     if not settings.gpus:
         given = "; no session gets one unless MLGYM_MCP_GPUS says how many"
     devices = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))

@@ -61,6 +61,7 @@ class Environments:
     def __init__(self, settings: Settings, sandboxes: Path | None = None) -> None:
         self._folder = settings.home / "environments"
         self._sandboxes = sandboxes or shipped("sandboxes")
+        self._gpus = settings.gpus > 0
 
     def names(self) -> list[str]:
         """The environments that ship with this program."""
@@ -76,6 +77,14 @@ class Environments:
             known = ", ".join(self.names()) or f"none in {self._sandboxes}"
             raise EngineMissing(f"There is no environment '{name}'.", fix=f"Name one of: {known}.")
         return self._sandboxes / name
+
+    def locks(self, name: str) -> Locks:
+        """What an environment is made of here.
+
+        Raises:
+            EngineMissing: There is none of that name.
+        """
+        return Locks(self.folder_of(name), gpus=self._gpus)
 
     def ready(self, name: str) -> Environment | None:
         """The environment if it is built for this Python and lock, else None."""
@@ -109,7 +118,7 @@ class Environments:
 
     def _path_of(self, name: str) -> Path:
         made_for = f"{_LAYOUT} {sys.version} {sys.base_prefix}".encode()
-        return self._folder / f"{name}-{Locks(self.folder_of(name)).digest(made_for)}"
+        return self._folder / f"{name}-{self.locks(name).digest(made_for)}"
 
     async def _build(self, name: str, report: Report) -> None:
         building = await anyio.to_thread.run_sync(_begin, self._folder, name)
@@ -124,13 +133,12 @@ class Environments:
     async def _fill(self, name: str, building: Path, report: Report) -> None:
         report(f"{name}: creating a virtual environment", 0.0)
         await _run(name, [_base_python(), "-m", "venv", str(building)], _Progress(name, 0, silent))
-        folder = self.folder_of(name)
-        locks = Locks(folder)
+        locks = self.locks(name)
         progress = _Progress(name, len(locks.pins()), report)
         command = await anyio.to_thread.run_sync(_install, building, locks)
-        await _run(name, [*command, "-r", str(folder / BASIC)], progress)
-        if (folder / CUDA).exists() and not _for_cpu(building):
-            await _run(name, [*command, "-r", str(folder / CUDA)], progress)
+        for path in locks.paths:
+            if path.name != CUDA or not _for_cpu(building):
+                await _run(name, [*command, "-r", str(path)], progress)
         (building / PAGE).unlink()
 
 

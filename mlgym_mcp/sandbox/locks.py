@@ -1,8 +1,10 @@
 """What an environment is made of: its lock files, and what pip says while it installs them.
 
 Above: virtual environments and images, which are both built from these. Below: the folder of one
-environment. `requirements.lock` is installed always; `cuda.lock`, where there is one, has what
-only a CUDA build needs, and is installed unless the build that came is one for CPUs (`+cpu`).
+environment. `requirements.lock` is installed always. Two more are there where they are needed:
+`cuda.lock` has what a package's CUDA build cannot be imported without, and is installed unless the
+build that came is one for CPUs (`+cpu`); `gpus.lock` has what a package runs on GPUs with and does
+without elsewhere, and is installed where sessions get GPUs.
 """
 
 import re
@@ -13,6 +15,7 @@ from mlgym_mcp.base.shipped import shipped
 
 BASIC = "requirements.lock"
 CUDA = "cuda.lock"
+GPUS = "gpus.lock"
 CPU_BUILD = "lib/python3*/site-packages/*+cpu.dist-info"
 """Below an environment: there when a package was installed as a build for CPUs."""
 
@@ -23,10 +26,11 @@ _PIN = re.compile(r"^([a-zA-Z0-9][\w.-]*)==([^\s;]+)", re.MULTILINE)
 
 
 class Locks:
-    """The lock files of one environment's folder."""
+    """The lock files of one environment's folder, in the order in which they are installed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.paths = [path for path in (folder / BASIC, folder / CUDA) if path.exists()]
+    def __init__(self, folder: Path, *, gpus: bool) -> None:
+        names = [BASIC, CUDA, GPUS] if gpus else [BASIC, CUDA]
+        self.paths = [folder / name for name in names if (folder / name).exists()]
         self._texts = [path.read_text() for path in self.paths]
 
     def digest(self, *more: bytes) -> str:
@@ -45,7 +49,8 @@ class Locks:
 
 def for_gpus(environment: str) -> bool:
     """Whether a shipped environment has a build that can use a GPU."""
-    return (shipped("sandboxes") / environment / CUDA).exists()
+    folder = shipped("sandboxes") / environment
+    return any((folder / name).exists() for name in (CUDA, GPUS))
 
 
 class Installing:

@@ -14,7 +14,7 @@ from mlgym_mcp.base.errors import EngineMissing, SandboxError
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.sandbox.environments import Environments
-from mlgym_mcp.sandbox.locks import Installing
+from mlgym_mcp.sandbox.locks import Installing, Locks
 
 LOCKS = sorted(shipped("sandboxes").glob("*/*.lock"))
 
@@ -185,6 +185,27 @@ async def test_another_cuda_lock_is_another_environment(empty: Settings, small: 
     assert environments.ready("small") is None
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+async def test_what_only_gpus_need_is_installed_where_sessions_get_them(
+    empty: Settings, small: Path, wheels: Path, gpus: int
+) -> None:
+    more = make_wheel(wheels, "mlgym_gpus", "2.0")
+    write_lock(small, f"mlgym-gpus==2.0 --hash=sha256:{more}\n", "gpus.lock")
+    found = await installed(empty.model_copy(update={"gpus": gpus}), small)
+    assert found == ({"mlgym_gpus-2.0.dist-info"} if gpus else set())
+
+
+async def test_an_environment_for_gpus_is_another_than_the_one_for_processors(
+    empty: Settings, small: Path
+) -> None:
+    write_lock(small, "# more\n", "gpus.lock")
+    await Environments(empty, small).ensure("small")
+    with_gpus = Environments(empty.model_copy(update={"gpus": 1}), small)
+    assert with_gpus.ready("small") is None
+    await with_gpus.ensure("small")
+    assert len(list((empty.home / "environments").glob("small-*"))) == 2
+
+
 def test_progress_inside_a_long_download_shows() -> None:
     installing = Installing(4)
     assert installing.line("Looking in links: /somewhere") is None
@@ -252,3 +273,13 @@ def test_what_only_cuda_needs_is_in_a_lock_of_its_own() -> None:
     folder = shipped("sandboxes") / "torch"
     assert "nvidia" not in (folder / "requirements.lock").read_text()
     assert "nvidia-cudnn" in (folder / "cuda.lock").read_text()
+
+
+def test_jax_gets_what_it_runs_on_gpus_with_only_where_sessions_get_them() -> None:
+    folder = shipped("sandboxes") / "jax"
+    assert "nvidia" not in (folder / "requirements.lock").read_text()
+    assert "jax-cuda12-plugin" in (folder / "gpus.lock").read_text()
+    for_processors = dict(Locks(folder, gpus=False).pins())
+    for_gpus = dict(Locks(folder, gpus=True).pins())
+    assert for_processors.items() < for_gpus.items()
+    assert for_gpus["jax-cuda12-plugin"] == for_gpus["jax"]

@@ -105,9 +105,10 @@ async def test_only_sessions_that_can_use_gpus_get_them(
     open_fake: Any, start: Any, add_task: Any
 ) -> None:
     add_task("wide", environment="torch")
+    add_task("long", environment="jax")
     async with open_fake(gpus=2) as sessions:
         given = {
             task: (await sessions.status("ann", await start(sessions, task))).budget.limits.gpus
-            for task in ("wide", "battle-of-sexes")
+            for task in ("wide", "long", "battle-of-sexes")
         }
-    assert given == {"wide": 2, "battle-of-sexes": 0}
+    assert given == {"wide": 2, "long": 2, "battle-of-sexes": 0}

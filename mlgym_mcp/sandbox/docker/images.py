@@ -57,9 +57,9 @@ class Images:
         Raises:
             EngineMissing: There is no environment of that name.
         """
-        folder = self._environments.folder_of(name)
-        dockerfile = (folder / "Dockerfile").read_bytes()
-        return f"mlgym-mcp/{name}:{Locks(folder).digest(dockerfile, self._base.encode())}"
+        dockerfile = (self._environments.folder_of(name) / "Dockerfile").read_bytes()
+        digest = self._environments.locks(name).digest(dockerfile, self._base.encode())
+        return f"mlgym-mcp/{name}:{digest}"
 
     async def built(self, name: str) -> bool:
         """Whether the engine has the image."""
@@ -91,7 +91,7 @@ class Images:
 
     def _build(self, api: Api, name: str, report: Report) -> None:
         folder = self._environments.folder_of(name)
-        locks = Locks(folder)
+        locks = self._environments.locks(name)
         told = _Progress(name, len(locks.pins()), report)
         told.say(f"building on {self._base}", 0.0)
         build = token_hex(8)
