@@ -43,11 +43,11 @@ STILL = "a=$(stat -c %s beat); sleep 0.3; b=$(stat -c %s beat); test $a = $b && 
 
 async def test_a_time_out_is_named_and_keeps_the_output_so_far(run: Run) -> None:
     with anyio.fail_after(10):
-        result = await run("echo begun; sleep 60; echo never", timeout_seconds=0.3)
+        result = await run("echo begun; sleep 60; echo never", timeout_seconds=1)
     assert result.output == "begun\n"
     assert result.limits_hit == ("time",)
     assert (result.exit_code, result.signal) == (None, 15)
-    assert 0.3 <= result.seconds < 3
+    assert 1 <= result.seconds < 4
     assert (await run("echo on")).output == "on\n"
 
 
@@ -75,7 +75,7 @@ async def test_pythons_output_before_a_time_out_is_kept(run: Run) -> None:
 async def test_a_command_that_ignores_the_signal_is_killed_after_two_seconds(run: Run) -> None:
     started = time.monotonic()
     with anyio.fail_after(10):
-        result = await run("trap '' TERM; while true; do sleep 60; done", timeout_seconds=0.2)
+        result = await run("trap '' TERM; while true; do sleep 60; done", timeout_seconds=1)
     assert result.signal == 9
     assert 2 <= time.monotonic() - started < 5
     assert (await run("echo on")).output == "on\n"
@@ -93,7 +93,7 @@ async def test_a_command_may_clean_up_when_its_time_is_over(run: Run) -> None:
 async def test_a_daemon_that_left_its_session_dies_too(sandbox: Sandbox, run: Run) -> None:
     await sandbox.write_file("daemon.py", DAEMON.encode())
     with anyio.fail_after(20):
-        result = await run("python daemon.py; sleep 60", timeout_seconds=1)
+        result = await run("python daemon.py; sleep 60", timeout_seconds=2)
         assert result.limits_hit == ("time",)
         assert (await run(STILL)).output == "still\n"
         left = (await run(f"kill -0 {result.output.split()[0]}")).output
@@ -104,7 +104,7 @@ async def test_a_daemon_whose_bash_died_first_dies_too(sandbox: Sandbox, run: Ru
     await sandbox.write_file("daemon.py", DAEMON.encode())
     script = "python daemon.py; exec python -c 'import time; time.sleep(60)'"
     with anyio.fail_after(20):
-        result = await run(script, timeout_seconds=1)
+        result = await run(script, timeout_seconds=2)
         assert result.limits_hit == ("time",)
         assert (await run(STILL)).output == "still\n"
 

@@ -81,7 +81,7 @@ async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowled
         assert (await sessions.job("ann", session, request)).output == "half\n"
         result = await sessions.run("ann", session, RunRequest(command="cat file"))
         assert result.output == "kept\n"
-        repeated = RunRequest(command="not run", request_id="long", wait_seconds=0.1)
+        repeated = RunRequest(command="not run", request_id="long", wait_seconds=1)
         assert (await sessions.run("ann", session, repeated)).job_id == job.job_id
         kinds = [event.kind for event in await sessions.trajectory("ann", session)]
         lost = [] if engine == "docker" else ["lost", "reopened"]
@@ -115,7 +115,7 @@ async def test_a_server_that_stopped_is_continued_by_the_next(
 ) -> None:
     async with open_fake() as sessions:
         session = await start(sessions)
-        request = RunRequest(command="echo one; sleep 50; echo two", wait_seconds=0.1)
+        request = RunRequest(command="echo one; sleep 50; echo two", wait_seconds=1)
         handle = await sessions.run("ann", session, request)
     assert survivors[session].alive
     async with open_fake() as sessions:
@@ -134,7 +134,7 @@ async def test_a_job_is_lost_with_its_output_when_its_sandbox_died_with_the_serv
 ) -> None:
     async with open_fake() as sessions:
         session = await start(sessions)
-        request = RunRequest(command="echo half; sleep 50", wait_seconds=0.1)
+        request = RunRequest(command="echo half; sleep 50", wait_seconds=1)
         handle = await sessions.run("ann", session, request)
     survivors[session].kill()
     async with open_fake() as sessions:
@@ -151,7 +151,7 @@ async def test_a_planted_link_is_not_read_as_the_output_of_a_lost_job(
     (home / "secret").write_text("secret")
     async with open_fake() as sessions:
         session = await start(sessions)
-        request = RunRequest(command="echo half; sleep 50", wait_seconds=0.1)
+        request = RunRequest(command="echo half; sleep 50", wait_seconds=1)
         handle = await sessions.run("ann", session, request)
     survivors[session].kill()
     log = home / "sessions" / session / "outputs" / f"{handle.job_id}.log"

@@ -91,6 +91,9 @@ class Shell:
         self.stopped = threading.Event()
         """Set to end the script as a signal would."""
 
+        self.reached = world.clock.monotonic()
+        """The time that the script has come to, by its sleeps alone."""
+
         self.limits: list[LimitName] = []
         self._log = log
         self._deadline = deadline
@@ -117,9 +120,12 @@ class Shell:
         self.stopped.set()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass on the sandbox's clock."""
-        until = self.world.clock.monotonic() + seconds
-        while (left := until - self.world.clock.monotonic()) > 0:
+        """Wait until the sandbox's clock is `seconds` past the time that the script has come to.
+
+        So it ends at one time, whether a clock was moved before its thread came here or after.
+        """
+        self.reached += seconds
+        while (left := self.reached - self.world.clock.monotonic()) > 0:
             self.check()
             self.stopped.wait(min(left, _TICK_SECONDS))
         self.check()
@@ -164,7 +170,7 @@ class Shell:
     def _in_background(self, step: Step, stdin: bytes) -> None:
         state = State(self.state.cwd, dict(self.state.variables))
         child = Shell(self.world, state, self._log, float("inf"))
-        child.stopped = self.stopped
+        child.stopped, child.reached = self.stopped, self.reached
 
         def work() -> None:
             try:
@@ -246,8 +252,9 @@ class Shell:
         output = io.BytesIO()
         state = State(self.state.cwd, dict(self.state.variables))
         child = Shell(self.world, state, output, self._deadline)
-        child.stopped = self.stopped
+        child.stopped, child.reached = self.stopped, self.reached
         self._status = child.run(script)[0] or 0
+        self.reached = child.reached
         self.check()
         return output.getvalue().decode(errors="replace").rstrip("\n")
 
