@@ -111,8 +111,13 @@ async def test_cancelling_a_run_ends_its_command_and_records_that(
 ) -> None:
     async with open_fake() as sessions:
         session = await start(sessions)
-        with anyio.move_on_after(0.3):
-            await sessions.run("ann", session, RunRequest(command="sleep 100", request_id="r"))
+        request = RunRequest(command="sleep 100", request_id="r")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sessions.run, "ann", session, request)
+            with anyio.fail_after(10):
+                while (await sessions.trajectory("ann", session))[-1].kind != "call":
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
         last = (await sessions.trajectory("ann", session))[-1]
         assert last.payload["result"]["limits_hit"] == ["cancelled"]
         assert (await sessions.status("ann", session)).jobs == ()
