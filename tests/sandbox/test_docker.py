@@ -16,7 +16,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.errors import EngineMissing, SandboxDead, SandboxError
 from mlgym_mcp.base.settings import Settings
-from mlgym_mcp.sandbox.contract import Backend, Command, Mount, SandboxSpec
+from mlgym_mcp.sandbox.contract import Backend, Command, Mount, Sandbox, SandboxSpec
 from mlgym_mcp.sandbox.registry import open_backend
 from mlgym_mcp.types.budget import Limits
 
@@ -308,9 +308,19 @@ async def test_a_spare_sandbox_is_taken_with_what_lies_in_the_workspace(
             return any(listed)
 
         await until(spare_is_ready)
-        taken = await warm.open(second)
-        (_, claimed) = sorted((home / "docker" / "claims").iterdir())
-        assert json.loads(claimed.read_text())["container"] in spares
+        opened: list[Sandbox] = []
+
+        async def spare_is_taken() -> bool:
+            opened.append(await warm.open(second))
+            (_, claimed) = sorted((home / "docker" / "claims").iterdir())
+            if json.loads(claimed.read_text())["container"] in spares:
+                return True
+            # it runs, but has not greeted yet
+            await opened.pop().close()
+            return False
+
+        await until(spare_is_taken)
+        (taken,) = opened
         result = await taken.run(Command("cat starter/main.py data/train.csv; ls; touch starter/x"))
         assert result.output == "print(1)\na,b\ndata\nstarter\n"
         assert result.exit_code == 0
