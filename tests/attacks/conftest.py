@@ -18,7 +18,7 @@ from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.scoring import Scorer, open_scorer, score_path
 from mlgym_mcp.types.grade import Grade
 
-from .honest import GAME, SECONDS, honest_table
+from .honest import GAME, SECONDS, SEED, honest_table
 
 Play = Callable[[str], Awaitable[Grade]]
 Predict = Callable[[bytes], Awaitable[Grade]]
@@ -59,7 +59,7 @@ async def attacked_by_strategies(
     path = tmp_path_factory.mktemp("honest") / "strategy.py"
     path.write_text("def row_strategy(history):\n    return 0\n")
     for step in ("before", "after"):
-        honest = await score_path(scorer, GAME, "mini", path, "validate")
+        honest = await score_path(scorer, GAME, "mini", path, "validate", SEED)
         assert (honest.integrity, honest.score) == ("clean", pytest.approx(1.44, abs=0.12)), step
         if step == "before":
             yield scorer
@@ -73,7 +73,7 @@ def play(attacked_by_strategies: Scorer, tmp_path: Path) -> Play:
         path = tmp_path / "strategy.py"
         path.write_text(code)
         with anyio.fail_after(SECONDS):
-            return await score_path(attacked_by_strategies, GAME, "mini", path, "validate")
+            return await score_path(attacked_by_strategies, GAME, "mini", path, "validate", SEED)
 
     return grade
 

@@ -4,6 +4,8 @@ from mlgym_mcp.scoring import Scorer
 
 GAME = "short-game"
 SECONDS = 60.0
+SEED = 1
+"""Chance is drawn once: another seed is out of a tolerance now and then, rightly."""
 
 
 async def honest_table(scorer: Scorer) -> bytes:

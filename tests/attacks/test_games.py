@@ -77,7 +77,7 @@ async def played(scorer: Scorer, folder: Path, body: str, task: str = "colonel-b
     path = folder / "strategy.py"
     path.write_text(code(body) + "\n")
     with anyio.fail_after(SECONDS):
-        return await score_path(scorer, task, "mini", path, "validate")
+        return await score_path(scorer, task, "mini", path, "validate", seed=1)
 
 
 @pytest.mark.parametrize("name", NO_PLACEMENT)

@@ -44,7 +44,7 @@ def write_prices(path: Path, prices: dict[int, float]) -> Path:
 
 
 async def test_always_zero_scores_about_1_44_in_the_game(scorer: Scorer, always_zero: Path) -> None:
-    grade = await score_path(scorer, "battle-of-sexes", "full", always_zero, "validate")
+    grade = await score_path(scorer, "battle-of-sexes", "full", always_zero, "validate", 1)
     assert (grade.integrity, grade.kind, grade.status) == ("clean", "validate", "graded")
     assert grade.score == grade.metrics["score"] == pytest.approx(1.44, abs=0.03)
     assert grade.details == {"simulations": 1000, "rounds": 10, "calls": 10_000}
@@ -55,7 +55,7 @@ async def test_always_zero_scores_about_1_44_in_the_game(scorer: Scorer, always_
 @pytest.mark.slow
 async def test_the_baseline_of_the_game_scores_about_1_02(scorer: Scorer) -> None:
     baseline = shipped("tasks") / "battle-of-sexes" / "baseline" / "strategy.py"
-    grade = await score_path(scorer, "battle-of-sexes", "full", baseline, "submit")
+    grade = await score_path(scorer, "battle-of-sexes", "full", baseline, "submit", 1)
     assert grade.details["simulations"] == 10_000
     assert grade.score == pytest.approx(1.0227, abs=0.015)
 

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlgym_mcp.supervisor.wire import MAX_BODY, MAX_HEADER, BadFrame, Unpacker, pack
@@ -12,6 +12,7 @@ headers = st.dictionaries(st.text(max_size=8), st.none() | st.integers() | st.te
 frames = st.lists(st.tuples(headers, st.binary(max_size=200)), max_size=6)
 
 
+@settings(deadline=None)
 @given(frames, st.integers(min_value=1, max_value=50))
 def test_frames_survive_any_cutting(sent: list[tuple[dict[str, object], bytes]], step: int) -> None:
     stream = b"".join(pack(header, body) for header, body in sent)
@@ -23,6 +24,7 @@ def test_frames_survive_any_cutting(sent: list[tuple[dict[str, object], bytes]],
     assert not unpacker.partial
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_or_waited_on_and_nothing_else(data: bytes) -> None:
     unpacker = Unpacker()
