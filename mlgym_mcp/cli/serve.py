@@ -8,7 +8,7 @@ import typer
 
 from mlgym_mcp.cli.launch import read_settings, run
 from mlgym_mcp.cli.screen import note
-from mlgym_mcp.server import HttpOptions, serve_http, serve_stdio
+from mlgym_mcp.server import HttpOptions, hold_signals, serve_http, serve_stdio
 
 app = typer.Typer(add_completion=False)
 
@@ -39,6 +39,7 @@ def serve(
     """Serve tasks over MCP: on stdin and stdout, or over HTTP with --http."""
     settings = read_settings()
     if not http:
+        hold_signals()
         if sys.stdin.isatty():
             note(_TO_A_PERSON)
         run(serve_stdio, settings)

@@ -64,8 +64,9 @@ class Bubblewrap(Backend):
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        self._tasks = await self._exits.enter_async_context(owned_tasks())
         self._cgroups = await to_thread.run_sync(find_cgroups, self._tag)
+        # last, for what is cancelled before this has nothing to leave
+        self._tasks = await self._exits.enter_async_context(owned_tasks())
         return self
 
     async def __aexit__(

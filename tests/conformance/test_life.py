@@ -3,8 +3,11 @@
 import anyio
 import pytest
 
+from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.errors import EngineMissing, SandboxDead
+from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.sandbox.contract import Backend, Command, Sandbox, SandboxSpec
+from mlgym_mcp.sandbox.registry import open_backend
 
 from .conftest import Open
 
@@ -92,3 +95,14 @@ async def test_the_check_says_that_the_engine_works(backend: Backend) -> None:
 async def test_a_sweep_spares_what_is_open(backend: Backend, sandbox: Sandbox) -> None:
     await backend.sweep(frozenset({sandbox.spec.name}))
     assert (await sandbox.run(Command(script="echo on"))).output == "on\n"
+
+
+async def test_a_backend_whose_opening_is_cancelled_has_nothing_open(
+    backend_settings: Settings,
+) -> None:
+    with anyio.fail_after(15):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            async with open_backend(backend_settings, SystemClock()):
+                await anyio.sleep_forever()
+    assert scope.cancelled_caught
