@@ -5,6 +5,7 @@ ours becomes two lines on stderr, what happened and what to do, and exit status 
 2, an interrupt 130. Anything else is a bug and keeps its traceback.
 """
 
+import signal
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -40,9 +41,17 @@ class _Lazy(TyperCommand):
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
-        module = _MODULES.get(str(self.name), str(self.name))
-        command = get_command(import_module(f"mlgym_mcp.cli.{module}").app)
+        command = get_command(_load(_MODULES.get(str(self.name), str(self.name))).app)
         return command.make_context(info_name, args, parent=parent, **extra)
+
+
+def _load(module: str) -> Any:
+    # an interrupt waits until it is loaded: some libraries make an error of their own of it
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return import_module(f"mlgym_mcp.cli.{module}")
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 class _Program(TyperGroup):

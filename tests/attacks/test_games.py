@@ -9,7 +9,7 @@ import pytest
 from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade
 
-from .honest import SECONDS
+from .honest import SECONDS, SEED
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def played(scorer: Scorer, folder: Path, body: str, task: str = "colonel-b
     path = folder / "strategy.py"
     path.write_text(code(body) + "\n")
     with anyio.fail_after(SECONDS):
-        return await score_path(scorer, task, "mini", path, "validate", seed=1)
+        return await score_path(scorer, task, "mini", path, "validate", SEED)
 
 
 @pytest.mark.parametrize("name", NO_PLACEMENT)

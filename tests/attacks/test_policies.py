@@ -23,7 +23,7 @@ from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade
 
-from .honest import SECONDS
+from .honest import SECONDS, SEED
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 CAR = "small-car"
@@ -101,7 +101,7 @@ NO_GAIN = {
     "finds the same episodes with another checkpoint": """
         if first:
             starts = set(observations[:, 0].tolist())
-            assert len(starts & seen) < 2, "met again, and not by chance"
+            assert not starts & seen, "met again"
             seen.update(starts)
         """,
 }
@@ -112,8 +112,7 @@ if first:
     for which in (root, *jax.random.split(root)):
         keys = jax.random.split(which, len(observations))
         drawn = jax.vmap(lambda k: jax.random.uniform(k, (), minval=-0.6, maxval=-0.4))(keys)
-        # one number in common is chance, once in a thousand gradings
-        assert len(set(np.asarray(drawn).tolist()) & set(observations[:, 0].tolist())) < 2
+        assert not set(np.asarray(drawn).tolist()) & set(observations[:, 0].tolist())
 """
 
 
@@ -256,7 +255,7 @@ async def played(
         if content[:1] != npz(9)[:1] or name.endswith(".npz"):
             (submission / "checkpoints" / name).with_suffix(".npz").unlink()
         (submission / "checkpoints" / name).write_bytes(content)
-    return await score_path(scorer, CAR, "mini", submission, "validate", seed=1)
+    return await score_path(scorer, CAR, "mini", submission, "validate", SEED)
 
 
 async def test_doing_nothing_scores_nothing(scorer: Scorer, tmp_path: Path) -> None:

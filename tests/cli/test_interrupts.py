@@ -139,3 +139,14 @@ def test_a_server_started_in_a_terminal_says_what_it_is_and_ends_at_ctrl_c(
         assert process.stderr.read() == ""
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_program_that_is_interrupted_while_it_loads_ends_without_a_traceback(
+    begun: Begin,
+) -> None:
+    with begun("serve", "--http", "--port", "0") as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while "pydantic_core" not in maps.read_text():
+            assert process.poll() is None, process.communicate()
+        status, _out, said = interrupted(process)
+    assert (status, "Traceback" in said) == (130, False), said

@@ -47,7 +47,7 @@ async def test_a_time_out_is_named_and_keeps_the_output_so_far(run: Run) -> None
     assert result.output == "begun\n"
     assert result.limits_hit == ("time",)
     assert (result.exit_code, result.signal) == (None, 15)
-    assert 1 <= result.seconds < 4
+    assert 1 <= result.seconds < 3.7
     assert (await run("echo on")).output == "on\n"
 
 
@@ -77,7 +77,7 @@ async def test_a_command_that_ignores_the_signal_is_killed_after_two_seconds(run
     with anyio.fail_after(10):
         result = await run("trap '' TERM; while true; do sleep 60; done", timeout_seconds=1)
     assert result.signal == 9
-    assert 2 <= time.monotonic() - started < 5
+    assert 3 <= time.monotonic() - started < 5.8
     assert (await run("echo on")).output == "on\n"
 
 
