@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,20 +77,40 @@ class Datasets:
         at_hand = [self._sources.cached(s) or self._sources.mirrored(s) for s in needed]
         return "fetchable" if all(at_hand) else "missing"
 
+    def states(self, task: Task) -> dict[Variant, DataState]:
+        """How far the data of each variant is."""
+        return {variant: self.state(task, variant) for variant in task.spec.variants}
+
+    def playable(self, task: Task, variant: Variant) -> Variant:
+        """The variant itself, or what stands in for it where its files are not here."""
+        if self.state(task, variant) != "missing":
+            return variant
+        return task.spec.without_files(variant) or variant
+
     def fix(self, task: Task) -> str:
         """What makes missing data ready."""
         return f"Run `mlgym-mcp data fetch {task.id}`."
 
-    async def fetch(self, task: Task, report: Report) -> None:
+    async def fetch(self, task: Task, report: Report) -> list[Source]:
         """Bring every source of the task onto this machine, those of mirrors last.
+
+        Returns:
+            Files without an address that were left out, for what is made from them can be played
+            on generated data.
 
         Raises:
             DataMissing: A source could not be downloaded.
             DataCorrupt: A source is not the pinned one.
         """
         sources = task.spec.dataset.sources if task.spec.dataset else ()
+        left_out: list[Source] = []
         for source in sorted(sources, key=lambda one: one.url is None):
-            await self._sources.fetch(source, report)
+            needed = source.url or not all(map(task.spec.without_files, source.variants))
+            if needed or await self._sources.local(source):
+                await self._sources.fetch(source, report)
+            else:
+                left_out.append(source)
+        return left_out
 
     async def ready(
         self, task: Task, variant: Variant, prepare: Prepare, report: Report
@@ -107,7 +127,7 @@ class Datasets:
         target = await anyio.to_thread.run_sync(self._target, task, spec, variant)
         async with self._locks.setdefault(target, anyio.Lock()):
             if not await anyio.Path(target).is_dir():
-                sources = await self._local_sources(task, spec.sources_of(variant))
+                sources = await self._local_sources(task, spec, variant)
                 work = Preparation(
                     environment=spec.environment,
                     script=task.folder / "dataset.py",
@@ -118,15 +138,19 @@ class Datasets:
                 await self._make(task, work, target, prepare, report)
         return await anyio.to_thread.run_sync(_read_folders, target)
 
-    async def _local_sources(self, task: Task, sources: Iterable[Source]) -> dict[str, Path]:
+    async def _local_sources(
+        self, task: Task, spec: DatasetSpec, variant: Variant
+    ) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        for source in sources:
+        for source in spec.sources_of(variant):
             path = await self._sources.local(source)
             if path is None:
+                other = task.spec.without_files(variant)
+                instead = f" The variant `{other}` needs no files." if other else ""
                 raise DataMissing(
                     f"The data of {task.id} is not on this machine: {source.name} is neither in "
                     f"the cache nor at {source.mirror} in a folder of MLGYM_MCP_MIRRORS.",
-                    fix=self.fix(task),
+                    fix=f"{self.fix(task)}{instead}",
                 )
             found[source.name] = path
         return found

@@ -161,10 +161,13 @@ def _variants(task: Task) -> Iterator[Fault]:
     if "mini" not in task.spec.variants:
         said = "there is no mini variant, so nothing about the task can be tried in seconds"
         yield Fault("variants", said, "warning", "Add [variants.mini] to task.toml.")
-    elif task.spec.baseline_of("mini") is None:
-        fix = f"Run `mlgym-mcp tasks check {task.id} --run` and write down what it measures."
-        said = "`variants.mini.baseline` is not set: nobody has measured it"
-        yield Fault("variants", said, "warning", fix)
+    for name in task.spec.variants:
+        if name != "full" and task.spec.baseline_of(name) is None:
+            chosen = "" if name == "mini" else f" --variant {name}"
+            command = f"mlgym-mcp tasks check {task.id} --run{chosen}"
+            fix = f"Run `{command}` and write down what it measures."
+            said = f"`variants.{name}.baseline` is not set: nobody has measured it"
+            yield Fault("variants", said, "warning", fix)
 
 
 def _open_points(task: Task) -> Iterator[Fault]:

@@ -5,15 +5,13 @@ Above: the command line and the sessions list tasks. Below: the spec, and how fa
 
 from mlgym_mcp.catalog.datasets import Datasets
 from mlgym_mcp.catalog.task import Task
-from mlgym_mcp.types.task import DataState, TaskSummary, Variant
+from mlgym_mcp.types.task import TaskSummary
 
 
 def summarize(task: Task, datasets: Datasets) -> TaskSummary:
     """The line of one task; what it says of data is only looked up, nothing is hashed."""
     spec = task.spec
-    data_of: dict[Variant, DataState] = {
-        variant: datasets.state(task, variant) for variant in spec.variants
-    }
+    data_of = datasets.states(task)
     return TaskSummary(
         id=spec.id,
         title=spec.title,

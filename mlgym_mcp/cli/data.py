@@ -9,6 +9,7 @@ from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.catalog import Datasets, Task, load_catalog
 from mlgym_mcp.cli.launch import read_settings, run
 from mlgym_mcp.cli.screen import bars, note
+from mlgym_mcp.types.task import Source
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -41,10 +42,19 @@ async def _fetch(settings: Settings, tasks: list[Task]) -> list[MlgymError]:
     with bars() as drawn:
         for task in tasks:
             try:
-                await datasets.fetch(task, drawn.add(task.id))
+                left_out = await datasets.fetch(task, drawn.add(task.id))
             except MlgymError as error:
                 failures.append(error)
                 note(f"{task.id}: {error.message}\n{error.fix}")
             else:
-                note(f"{task.id}: {'here' if task.spec.dataset else 'needs no data'}")
+                note(f"{task.id}: {_fetched(task, left_out)}")
     return failures
+
+
+def _fetched(task: Task, left_out: list[Source]) -> str:
+    if not task.spec.dataset:
+        return "needs no data"
+    if not left_out:
+        return "here"
+    names = " and ".join(source.name for source in left_out)
+    return f"here, without {names}: no public address; mini is played on generated data"

@@ -30,7 +30,7 @@ def play(
     environments: Annotated[
         str, typer.Option(help="Of `ready`, only tasks in these environments: base,tabular.")
     ] = "",
-    variant: Annotated[Literal["full", "mini"], typer.Option(help="The size to play.")] = "full",
+    variant: Annotated[Variant, typer.Option(help="The size to play.")] = "full",
     parallel: Annotated[
         int | None, typer.Option(min=1, max=64, help="Plays at once; default: one per core.")
     ] = None,
@@ -78,7 +78,7 @@ def _ready(
     for task in catalog.tasks.values():
         if environments and task.spec.environment not in environments:
             note(f"Left out: {task.id}, which needs the environment {task.spec.environment}.")
-        elif datasets.state(task, variant) == "missing":
+        elif datasets.state(task, datasets.playable(task, variant)) == "missing":
             note(f"Left out: {task.id}, whose data is not here. {datasets.fix(task)}")
         else:
             ready.append(task.id)
@@ -108,15 +108,15 @@ async def _play(
 def _show(results: list[PlayResult], variant: Variant) -> None:
     kind = "published" if variant == "full" else "measured"
     heads = ("task", "metric", f"baseline {kind}", "score", "seconds", "integrity")
-    show_table(heads, [_row(result) for result in results])
+    show_table(heads, [_row(result, variant) for result in results])
     for result in results:
         if result.error:
             note(f"{result.task}: {result.error}")
 
 
-def _row(result: PlayResult) -> tuple[str, ...]:
+def _row(result: PlayResult, wanted: Variant) -> tuple[str, ...]:
     return (
-        result.task,
+        result.task if result.variant == wanted else f"{result.task} ({result.variant})",
         result.metric,
         number(result.baseline),
         number(result.score),

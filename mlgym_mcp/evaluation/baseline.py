@@ -72,7 +72,9 @@ class _Play:
     async def _play(self) -> None:
         start = {"task": self._task.id, "variant": self._result.variant, "label": "baseline"}
         opened = await self._call("starting", "start_session", start)
-        self._note(session=opened["session"])
+        variant = opened["variant"]
+        baseline = self._task.spec.baseline_of(variant)
+        self._note(session=opened["session"], variant=variant, baseline=baseline)
         for name, path in self._files():
             await self._call("uploading", "create", {"path": name, "text": await path.read_text()})
         await self._run()

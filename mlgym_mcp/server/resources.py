@@ -1,6 +1,7 @@
 """The resources, as data: tasks, datasets, sessions, leaderboards."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from mlgym_mcp.base.errors import NotFound
 from mlgym_mcp.server.answers import TaskList
 from mlgym_mcp.server.resource import Reader, Resource
 from mlgym_mcp.types.grade import Grade
+from mlgym_mcp.types.task import Variant
 
 JSON = "application/json"
 MARKDOWN = "text/markdown"
@@ -79,12 +81,18 @@ def _line(event: BaseModel) -> str:
 
 
 def _rows(grades: Sequence[Grade]) -> list[dict[str, Any]]:
-    """Ranks of grades that come best first; no session and no principal is named."""
+    """Ranks of grades that come best first, among those of one variant: others do not compare.
+
+    No session and no principal is named.
+    """
     shown = {"score", "metrics", "variant", "submission", "graded_at"}
-    return [
-        {"rank": rank, **grade.model_dump(mode="json", include=shown)}
-        for rank, grade in enumerate(grades[:_LEADERBOARD_ROWS], start=1)
-    ]
+    ranks: Counter[Variant] = Counter()
+    rows: list[dict[str, Any]] = []
+    for grade in grades:
+        ranks[grade.variant] += 1
+        if (rank := ranks[grade.variant]) <= _LEADERBOARD_ROWS:
+            rows.append({"rank": rank, **grade.model_dump(mode="json", include=shown)})
+    return rows
 
 
 RESOURCES = (

@@ -58,6 +58,7 @@ class Opening:
             SandboxError: No sandbox could be opened.
         """
         task = self._parts.catalog.task(request.task)
+        request = await anyio.to_thread.run_sync(self._playable, task, request)
         budget = self._with_gpus(task, _budget(task, request))
         await self._parts.scorer.data(task, request.variant, report)
         await self._parts.backend.prepare(task.spec.environment, report)
@@ -71,6 +72,15 @@ class Opening:
                 said = error.message if isinstance(error, MlgymError) else "it was cancelled"
                 await self._stopping.end(session, "failed", f"it could not be opened: {said}")
                 raise
+
+    def _playable(self, task: Task, request: StartRequest) -> StartRequest:
+        if request.variant not in task.spec.variants:
+            known = ", ".join(task.spec.variants)
+            raise RequestError(
+                f"{task.id} has no variant '{request.variant}'.", fix=f"It has: {known}."
+            )
+        variant = self._parts.scorer.datasets.playable(task, request.variant)
+        return request.model_copy(update={"variant": variant})
 
     def _with_gpus(self, task: Task, budget: Budget) -> Budget:
         gpus = self._parts.settings.gpus
@@ -108,6 +118,7 @@ class Opening:
             session=record.id,
             task=task.id,
             variant=record.variant,
+            about=task.spec.variants[record.variant].description,
             brief=task.brief,
             budget=record.budget,
             files=files,
@@ -115,11 +126,6 @@ class Opening:
 
 
 def _budget(task: Task, request: StartRequest) -> Budget:
-    if request.variant not in task.spec.variants:
-        known = ", ".join(task.spec.variants)
-        raise RequestError(
-            f"{task.id} has no variant '{request.variant}'.", fix=f"It has: {known}."
-        )
     budget = task.spec.budget_of(request.variant)
     if request.wall_seconds is None:
         return budget

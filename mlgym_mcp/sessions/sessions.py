@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from mlgym_mcp.catalog import Task, summarize
 from mlgym_mcp.sandbox.contract import Report, silent
 from mlgym_mcp.sessions.commands import Commands
@@ -92,15 +94,21 @@ class Sessions:
         """
         return self._parts.catalog.task(task_id)
 
-    async def card(self, task_id: str, variant: Variant = "full") -> dict[str, Any] | None:
+    async def card(self, task_id: str) -> dict[str, Any] | None:
         """What its dataset is: columns, sizes, a few rows. None for a task without data.
+
+        It is that of the first variant whose files are here, and says which.
 
         Raises:
             NotFound: There is no such task.
             DataMissing: Its data is not on this machine.
         """
-        data = await self._parts.scorer.data(self.task(task_id), variant)
-        return data.card if data else None
+        task, scorer = self.task(task_id), self._parts.scorer
+        states = await anyio.to_thread.run_sync(scorer.datasets.states, task)
+        here: list[Variant] = [name for name, state in states.items() if state != "missing"]
+        variant = here[0] if here else "full"
+        data = await scorer.data(task, variant)
+        return {"variant": variant, **data.card} if data else None
 
     async def grades(self, task_id: str) -> list[Grade]:
         """The leaderboard of a task: graded submissions, the best first."""

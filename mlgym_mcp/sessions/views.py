@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from operator import itemgetter
+from typing import get_args
 
 from mlgym_mcp.base.errors import MlgymError
 from mlgym_mcp.catalog import Task
@@ -11,6 +13,9 @@ from mlgym_mcp.sessions.session import Running, Session
 from mlgym_mcp.types.command import JobView
 from mlgym_mcp.types.grade import Grade
 from mlgym_mcp.types.session import SessionRecord, SessionView
+from mlgym_mcp.types.task import Variant
+
+_VARIANTS = get_args(Variant)
 
 
 class Views:
@@ -41,16 +46,19 @@ class Views:
         )
 
     def leaderboard(self, task: Task, grades: Iterable[Grade]) -> list[Grade]:
-        """Submissions that count, the best first, without what tells whose they are."""
+        """Submissions that count, without what tells whose they are.
+
+        Those of one variant follow each other, the best first.
+        """
         sign = -1 if task.spec.metric.direction == "max" else 1
         counted = [
-            grade
+            (_VARIANTS.index(grade.variant), sign * grade.score, grade.graded_at, grade)
             for grade in grades
             if grade.kind == "submit" and grade.status == "graded" and grade.score is not None
         ]
-        counted.sort(key=lambda grade: (sign * (grade.score or 0.0), grade.graded_at))
+        counted.sort(key=itemgetter(0, 1, 2))
         hidden: Mapping[str, object] = {"session": None, "details": {}}
-        return [grade.model_copy(update=hidden) for grade in counted]
+        return [grade.model_copy(update=hidden) for *_, grade in counted]
 
     def _best(self, record: SessionRecord, grades: Iterable[Grade]) -> float | None:
         scores = [g.score for g in grades if g.kind == "validate" and g.score is not None]

@@ -68,6 +68,11 @@ class SessionOpened(Frozen):
     session: str
     task: str
     variant: Variant
+    """As asked for, or `generated` where the files of `mini` are not on the machine."""
+
+    about: str = ""
+    """What the variant is."""
+
     brief: str
     budget: Budget
     files: Listing

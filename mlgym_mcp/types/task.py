@@ -7,7 +7,10 @@ from pydantic import AfterValidator, Field, model_validator
 from mlgym_mcp.types.budget import Budget
 from mlgym_mcp.types.frozen import Frozen
 
-Variant = Literal["full", "mini"]
+Variant = Literal["full", "mini", "generated"]
+"""full: the published dataset and sizes; mini: seconds on a laptop; generated: as mini, on data that
+a seeded program draws, for machines that cannot have mini's files."""
+
 TaskId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -162,6 +165,10 @@ class TaskSpec(Frozen):
         if "full" not in self.variants:
             raise ValueError("variants: 'full' is missing; it is the published dataset and sizes")
         return self
+
+    def without_files(self, variant: Variant) -> Variant | None:
+        """What is played where a variant's files cannot be had; None where nothing is."""
+        return "generated" if variant == "mini" and "generated" in self.variants else None
 
     def baseline_of(self, variant: Variant) -> float | None:
         """The baseline's score on one variant; None where nobody has measured it."""

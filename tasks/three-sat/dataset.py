@@ -1,19 +1,22 @@
 """Lay out 3-SAT formulas with known verdicts: a sample to look at, and two hidden sets.
 
-Run in a sandbox as `python dataset.py SOURCES OUT VARIANT`. Both variants have formulas of SATLIB
-(H. Hoos and T. Stuetzle; the family's name says the verdict) and drawn ones. A drawn formula's verdict is read from its whole truth table, so no solver is trusted.
+Run in a sandbox as `python dataset.py SOURCES OUT VARIANT`. `full` and `mini` have formulas of
+SATLIB (H. Hoos and T. Stuetzle; the family's name says the verdict) and drawn ones; `generated` has
+drawn ones alone. A drawn formula's verdict is read from its whole truth table, so no solver is
+trusted.
 """
 
 import json
 import random
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 
 RATIO = 4.26
 """Clauses per variable where about half of large random formulas can be satisfied."""
 
-SIZES = range(5, 16)
+SIZES = {"full": range(5, 16), "mini": range(5, 16), "generated": range(5, 19)}
 SEED = 20_250_306
 ARCHIVE = "satlib.tar.xz"
 FAMILIES = {"uf20-91": True, "uf50-218": True, "uuf50-218": False}
@@ -26,6 +29,7 @@ SATLIB = {
 DRAWN = {
     "full": {"instances": 970, "validate": 2370, "submit": 23_760},
     "mini": {"instances": 185, "validate": 285, "submit": 1170},
+    "generated": {"instances": 200, "validate": 300, "submit": 1200},
 }
 
 Clauses = list[list[int]]
@@ -39,24 +43,27 @@ def draw(chance: random.Random, size: int) -> Clauses:
 
 
 def satisfiable(clauses: Clauses, size: int) -> bool:
-    """Whether any of the 2^size rows of the truth table makes every clause true.
-
-    A column is a whole number with one bit for each row.
-    """
-    rows = (1 << (1 << size)) - 1
-    columns = {-(i + 1): rows // ((1 << (1 << i)) + 1) for i in range(size)}
-    columns |= {-literal: rows ^ column for literal, column in columns.items()}
-    left = rows
+    """Whether any of the 2^size rows of the truth table makes every clause true."""
+    columns = truth_table(size)
+    left = (1 << (1 << size)) - 1
     for clause in clauses:
         left &= columns[clause[0]] | columns[clause[1]] | columns[clause[2]]
     return bool(left)
 
 
-def drawn(chance: random.Random, count: int) -> list[Instance]:
+@cache
+def truth_table(size: int) -> dict[int, int]:
+    """The column of each literal: a whole number with one bit for each row."""
+    rows = (1 << (1 << size)) - 1
+    columns = {-(i + 1): rows // ((1 << (1 << i)) + 1) for i in range(size)}
+    return columns | {-literal: rows ^ column for literal, column in columns.items()}
+
+
+def drawn(chance: random.Random, count: int, sizes: range) -> list[Instance]:
     """Formulas of all sizes, with their verdicts."""
     found: list[Instance] = []
     for number in range(count):
-        size = SIZES[number % len(SIZES)]
+        size = sizes[number % len(sizes)]
         clauses = draw(chance, size)
         name = f"drawn{size}-{len(clauses)}"
         verdict = satisfiable(clauses, size)
@@ -100,8 +107,8 @@ def card(parts: dict[str, list[Instance]], variant: str) -> dict[str, object]:
     real = sum(not str(one["family"]).startswith("drawn") for one in sample)
     made = f"{len(sample) - real} drawn by a seeded program at {RATIO} clauses per variable"
     return {
-        "title": "Random 3-SAT formulas",
-        "licence": "SATLIB names none; the drawn formulas are CC0",
+        "title": f"Random 3-SAT formulas{'' if real else ', GENERATED'}",
+        "licence": f"{'SATLIB names none; the' if real else 'The'} drawn formulas are CC0",
         "origin": f"{real} of SATLIB, {made}",
         "rows": {"instances.jsonl": len(sample)},
         "columns": ["family", "satisfiable", "clauses"],
@@ -117,8 +124,8 @@ def main() -> None:
     chance = random.Random(f"{SEED} {variant}")
     parts: dict[str, list[Instance]] = {}
     for name, count in DRAWN[variant].items():
-        known = satlib(sources / ARCHIVE, SATLIB[variant][name])
-        parts[name] = [*known, *drawn(chance, count)]
+        known = satlib(sources / ARCHIVE, SATLIB[variant][name]) if variant in SATLIB else []
+        parts[name] = [*known, *drawn(chance, count, SIZES[variant])]
     for name, rows in parts.items():
         folder = out / ("public" if name == "instances" else "private")
         folder.mkdir(exist_ok=True)

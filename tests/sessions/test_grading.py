@@ -5,8 +5,9 @@ from typing import Any
 import anyio
 import pytest
 
-from mlgym_mcp.base.errors import BudgetSpent, SessionEnded, SubmissionRejected
-from mlgym_mcp.sessions import RunRequest
+from mlgym_mcp.base.errors import BudgetSpent, DataMissing, SessionEnded, SubmissionRejected
+from mlgym_mcp.sessions import RunRequest, StartRequest
+from mlgym_mcp.types.task import Variant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
 
@@ -137,3 +138,45 @@ async def test_the_leaderboard_ranks_submissions_and_names_nobody(
         assert len(scores) == 2
         assert scores == sorted(scores, reverse=True)
         assert all(g.session is None for g in await sessions.grades("battle-of-sexes"))
+
+
+async def test_the_leaderboard_ranks_no_variant_above_another(open_real: Any) -> None:
+    async with open_real() as sessions:
+        played: tuple[tuple[Variant, int], ...] = (("mini", 1), ("full", 1), ("mini", 0))
+        for variant, move in played:
+            request = StartRequest(task="battle-of-sexes", variant=variant)
+            session = (await sessions.start("ann", request)).session
+            text = f"def row_strategy(history):\n    return {move}\n"
+            await sessions.create("ann", session, "strategy.py", text)
+            await sessions.submit("ann", session)
+        full, *mini = await sessions.grades("battle-of-sexes")
+        assert [full.variant, *(grade.variant for grade in mini)] == ["full", "mini", "mini"]
+        assert mini[0].score > mini[1].score
+        assert mini[0].score > full.score
+
+
+async def test_where_mini_has_no_files_it_is_played_on_generated_data_and_labelled_so(
+    open_real: Any,
+) -> None:
+    request = StartRequest(task="three-sat", variant="mini")
+    async with open_real(mirrors=()) as sessions:
+        opened = await sessions.start("ann", request)
+        assert opened.variant == "generated"
+        assert "drawn by a seeded program" in opened.about
+        assert (await sessions.card("three-sat"))["variant"] == "generated"
+        with pytest.raises(DataMissing):
+            await sessions.start("ann", request.model_copy(update={"variant": "full"}))
+
+
+@pytest.mark.data
+async def test_files_that_come_during_a_session_do_not_change_what_it_is_scored_on(
+    open_real: Any,
+) -> None:
+    request = StartRequest(task="three-sat", variant="mini")
+    async with open_real(mirrors=()) as sessions:
+        session = (await sessions.start("ann", request)).session
+    async with open_real() as sessions:
+        assert (await sessions.start("bob", request)).variant == "mini"
+        grade = await sessions.validate("ann", session)
+        assert (grade.variant, grade.integrity) == ("generated", "clean")
+        assert grade.details["origin"].startswith("0 from SATLIB")

@@ -138,7 +138,7 @@ async def test_both_variants_have_satlib_s_formulas_with_their_verdicts(
     assert all(len(row["clauses"]) == int(row["family"].partition("-")[2]) for row in every)
 
 
-async def test_without_the_published_formulas_neither_variant_is_made(
+async def test_without_the_published_formulas_full_and_mini_are_not_made(
     make_settings: Callable[..., Settings],
 ) -> None:
     async with open_scorer(make_settings(mirrors=()), SystemClock()) as scorer:
@@ -147,7 +147,34 @@ async def test_without_the_published_formulas_neither_variant_is_made(
             assert scorer.datasets.state(task, variant) == "missing"
             with pytest.raises(DataMissing, match=r"satlib\.tar\.xz") as info:
                 await scorer.data(task, variant)
-            assert info.value.fix == "Run `mlgym-mcp data fetch three-sat`."
+            fix = "Run `mlgym-mcp data fetch three-sat`."
+            if variant == "mini":
+                fix += " The variant `generated` needs no files."
+            assert info.value.fix == fix
+        assert scorer.datasets.playable(task, "mini") == "generated"
+        assert scorer.datasets.playable(task, "full") == "full"
+
+
+@pytest.mark.bubblewrap
+async def test_generated_formulas_need_no_files_and_are_called_so_in_card_spec_and_grade(
+    make_settings: Callable[..., Settings], task_files: Path
+) -> None:
+    settings = make_settings(mirrors=(), engine="bubblewrap")
+    async with open_scorer(settings, SystemClock()) as scorer:
+        task = scorer.catalog.task("three-sat")
+        folders = await scorer.data(task, "generated")
+        assert folders is not None
+        assert folders.card["title"].endswith("GENERATED")
+        assert folders.card["origin"].startswith("0 of SATLIB, 200 drawn by a seeded program")
+        assert "drawn by a seeded program" in task.spec.variants["generated"].description
+        hidden = [formulas(folders.private / f"{name}.jsonl") for name in ("validate", "submit")]
+        assert [len(rows) for rows in hidden] == [300, 1200]
+        sizes = {row["family"].partition("-")[0] for rows in hidden for row in rows}
+        assert sizes == {f"drawn{size}" for size in range(5, 19)}
+        path = task_files / "three-sat" / "starter" / "heuristic.py"
+        grade = await score_path(scorer, "three-sat", "generated", path, "validate")
+        assert grade.details["origin"] == "0 from SATLIB, 300 drawn by a seeded program"
+        assert (grade.variant, grade.integrity) == ("generated", "clean")
 
 
 @pytest.mark.data

@@ -12,7 +12,7 @@ class Setting:
     kind: Literal["validate", "submit"]
     """validate: the public half or other seeds; submit: everything."""
 
-    variant: Literal["full", "mini"]
+    variant: Literal["full", "mini", "generated"]
     simulations: int | None
     """How many games, runs or instances to play, where the spec says so."""
 

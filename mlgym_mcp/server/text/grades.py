@@ -21,7 +21,8 @@ def grade(result: Grade) -> str:
 def _score(result: Grade) -> str:
     if result.score is None:
         return f"no {result.metric}; see the evidence."
-    return f"{result.metric} = {number(result.score)}"
+    where = " on generated data" if result.variant == "generated" else ""
+    return f"{result.metric} = {number(result.score)}{where}"
 
 
 def _others(result: Grade) -> list[str]:

@@ -22,6 +22,7 @@ def opened(result: SessionOpened) -> str:
     return "\n".join(
         [
             f"Session {result.session} on {result.task} ({result.variant}) is open.",
+            f"Variant {result.variant}: {result.about}",
             f"Budget: {_budget(result.budget)}.",
             f"Workspace {result.workspace}:",
             listing(result.files).partition("\n")[2],
