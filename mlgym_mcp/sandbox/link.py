@@ -41,7 +41,7 @@ class Link:
         self._name = name
         self._waiting: dict[int, _Waiting] = {0: _Waiting()}
         self._number = 0
-        self._sending = anyio.Lock()
+        self._sending = anyio.Lock(fast_acquire=True)
         self._reason = ""
         self.dead = anyio.Event()
 

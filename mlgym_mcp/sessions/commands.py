@@ -15,7 +15,6 @@ from mlgym_mcp.sandbox.contract import Command
 from mlgym_mcp.sessions.budget import deadline
 from mlgym_mcp.sessions.handles import Handles, Progress
 from mlgym_mcp.sessions.parts import Parts
-from mlgym_mcp.sessions.registry import Registry
 from mlgym_mcp.sessions.requests import JobRequest, RunRequest
 from mlgym_mcp.sessions.sandboxes import Sandboxes
 from mlgym_mcp.sessions.session import Running, Session
@@ -26,6 +25,7 @@ from mlgym_mcp.store import Entry
 from mlgym_mcp.types.command import CommandResult, JobView
 
 _LEAST_SECONDS = 0.1
+_SOON_SECONDS = 0.05
 _STOP_SECONDS = 8.0
 
 
@@ -33,13 +33,12 @@ class Commands:
     """Runs commands in sessions."""
 
     def __init__(
-        self, parts: Parts, registry: Registry, sandboxes: Sandboxes, steps: Steps
+        self, parts: Parts, sandboxes: Sandboxes, steps: Steps, watching: Watching
     ) -> None:
         self._parts = parts
-        self._registry = registry
         self._sandboxes = sandboxes
         self._steps = steps
-        self.watching = Watching(parts, registry, sandboxes)
+        self._watching = watching
         self.handles = Handles(parts)
 
     async def run(
@@ -118,7 +117,7 @@ class Commands:
             sandbox = await self._sandboxes.ready(session)
         except BaseException as error:
             running.error = error if isinstance(error, MlgymError) else _interrupted()
-            self.watching.settle(session, running)
+            self._watching.settle(session, running)
             raise
         session.jobs[running.job_id] = running
         command = Command(
@@ -126,26 +125,29 @@ class Commands:
             timeout_seconds=self._seconds(session, request),
             job_id=running.job_id,
         )
-        start = partial(sandbox.start, command)
-        self._parts.tasks.start_soon(self.watching.watch, session, running, sandbox, start)
-        arguments = request.model_dump(mode="json", exclude={"request_id"})
-        entry = Entry(
+        running.call = Entry(
             "call",
             "run",
-            {"arguments": arguments, "job_id": running.job_id},
-            running.request_id,
-            running.job_id,
+            {
+                "arguments": request.model_dump(mode="json", exclude={"request_id"}),
+                "job_id": running.job_id,
+            },
+            request_id=running.request_id,
+            at=self._parts.clock.now(),
+            job=running.job_id,
         )
+        start = partial(sandbox.start, command)
+        self._parts.tasks.start_soon(self._watching.watch, session, running, sandbox, start)
+        # the call of a command that is over by then is recorded together with its end
+        with anyio.move_on_after(_SOON_SECONDS):
+            await running.finished.wait()
         try:
-            await self._registry.record(session, entry)
+            await self._watching.note(session, running)
         except MlgymError as error:
             # what could not be recorded must not go on
             running.error = error
-            running.called.set()
             await stop(running)
             raise
-        finally:
-            running.called.set()
 
     def _seconds(self, session: Session, request: RunRequest) -> float:
         budget = session.record.budget

@@ -40,6 +40,8 @@ class Handles:
 
     async def wait(self, running: Running, seconds: float, progress: Progress | None) -> None:
         """Wait for the end of a command up to `seconds`."""
+        if running.finished.is_set():
+            return
         with anyio.move_on_after(seconds):
             while progress is not None:
                 with anyio.move_on_after(_TICK_SECONDS):

@@ -28,6 +28,7 @@ from mlgym_mcp.sessions.searching import Searching
 from mlgym_mcp.sessions.sessions import Floor, Sessions
 from mlgym_mcp.sessions.steps import Steps
 from mlgym_mcp.sessions.stopping import Stopping
+from mlgym_mcp.sessions.watching import Watching
 from mlgym_mcp.store import open_store
 
 
@@ -72,8 +73,9 @@ async def _composed(parts: Parts, measure: Measure) -> Sessions:
     stopping = Stopping(parts, registry, sandboxes)
     stopping.after.append(admission.look_again)
     steps = Steps(registry, sandboxes, stopping)
-    commands = Commands(parts, registry, sandboxes, steps)
-    recovery = Recovery(parts, registry, sandboxes, stopping, commands.watching)
+    watching = Watching(parts, registry, sandboxes)
+    commands = Commands(parts, sandboxes, steps, watching)
+    recovery = Recovery(parts, registry, sandboxes, stopping, watching)
     grading = Grading(parts, registry, stopping)
     reaping = Reaping(parts, registry, stopping, recovery)
     await recovery.start(grading)

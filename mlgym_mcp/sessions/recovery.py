@@ -146,12 +146,10 @@ async def _found(job: Job) -> Job:
 
 def _running(call: Event, offset: float) -> Running:
     arguments = call.payload.get("arguments", {})
-    running = Running(
+    return Running(
         job_id=str(call.payload.get("job_id")),
         command=str(arguments.get("command", "")),
         started=call.at + offset,
         request_id=call.request_id,
         handed=True,
     )
-    running.called.set()
-    return running

@@ -48,9 +48,12 @@ class Registry:
         entry: Entry,
         changes: Mapping[str, Any] | None = None,
         *,
+        first: Entry | None = None,
         durable: bool = False,
     ) -> Event:
         """Append an event together with the session's counters and further changes.
+
+        Another may come right before it; either both are kept or none.
 
         Raises:
             ServerError: It could not be written.
@@ -62,9 +65,12 @@ class Registry:
             "last_call_at": record.last_call_at,
         }
         columns = counters | dict(changes or {})
-        event = await self._parts.store.append(session.id, entry, columns, durable=durable)
-        for watcher in tuple(self._watchers):
-            watcher(session.id)
+        event = await self._parts.store.append(
+            session.id, entry, columns, first=first, durable=durable
+        )
+        for _ in (entry,) if first is None else (first, entry):
+            for watcher in tuple(self._watchers):
+                watcher(session.id)
         return event
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:

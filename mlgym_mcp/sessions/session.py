@@ -5,13 +5,18 @@ records, `sandboxes` opens, `commands` runs, `ending` ends.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
 
 from mlgym_mcp.sandbox.contract import Job, Sandbox, SandboxSpec
+from mlgym_mcp.store import Entry
 from mlgym_mcp.types.command import CommandResult, JobView
 from mlgym_mcp.types.session import SessionRecord
+
+_lock = partial(anyio.Lock, fast_acquire=True)
+"""A free one is taken without a turn of the event loop, of which a step is made."""
 
 
 @dataclass(eq=False)
@@ -27,8 +32,11 @@ class Running:
     job: Job | None = None
     """Set once the sandbox has started it."""
 
-    called: anyio.Event = field(default_factory=anyio.Event)
-    """Set once the call is recorded, or could not be."""
+    call: Entry | None = None
+    """What begins its record, as long as that is not written."""
+
+    recording: anyio.Lock = field(default_factory=_lock)
+    """Held while something of it is written."""
 
     finished: anyio.Event = field(default_factory=anyio.Event)
     """Set once its end is recorded."""
@@ -70,16 +78,16 @@ class Session:
     """Validations that run now."""
 
     submitting: bool = False
-    holding: anyio.Lock = field(default_factory=anyio.Lock)
+    holding: anyio.Lock = field(default_factory=_lock)
     """Held while its sandbox is opened."""
 
-    editing: anyio.Lock = field(default_factory=anyio.Lock)
+    editing: anyio.Lock = field(default_factory=_lock)
     """Held while a file is read, changed and written."""
 
-    ending: anyio.Lock = field(default_factory=anyio.Lock)
+    ending: anyio.Lock = field(default_factory=_lock)
     """Held while it ends."""
 
-    grading: anyio.Lock = field(default_factory=anyio.Lock)
+    grading: anyio.Lock = field(default_factory=_lock)
     """Held while a submission is taken."""
 
     @property

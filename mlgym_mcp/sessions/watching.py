@@ -1,7 +1,8 @@
 """Each command is watched by a task of the server until its end is recorded."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import structlog
@@ -43,7 +44,6 @@ class Watching:
             if running.stopped:
                 await job.cancel()
             result = await _ended(job)
-            await running.called.wait()
             if running.error is None:
                 await self._record(session, running, result)
         except MlgymError as error:
@@ -53,6 +53,20 @@ class Watching:
             running.error = error
         finally:
             self.settle(session, running)
+
+    async def note(self, session: Session, running: Running, entry: Entry | None = None) -> None:
+        """Record what came of a command, and before it, where that is not yet done, its call.
+
+        Raises:
+            ServerError: It could not be written.
+        """
+        async with running.recording:
+            call = running.call
+            if entry is not None:
+                await self._registry.record(session, entry, first=call)
+            elif call is not None:
+                await self._registry.record(session, call)
+            running.call = None
 
     async def lost(self, session: Session, running: Running, seconds: float) -> None:
         """Record that a command went down with its sandbox, with the output it had."""
@@ -70,12 +84,11 @@ class Watching:
             cursor=cursor,
         )
         payload = {"job": running.lost.model_dump(mode="json")}
-        entry = Entry("lost", "run", payload, running.request_id, running.job_id)
-        await self._registry.record(session, entry)
+        entry = Entry("lost", "run", payload, request_id=running.request_id, job=running.job_id)
+        await self.note(session, running, entry)
 
     def settle(self, session: Session, running: Running) -> None:
         """Let everyone know who waits, and forget what the store can tell."""
-        running.called.set()
         running.finished.set()
         if session.requests.get(running.request_id or "") is running:
             del session.requests[running.request_id or ""]
@@ -88,14 +101,12 @@ class Watching:
     async def _record(self, session: Session, running: Running, result: CommandResult) -> None:
         session.change(last_call_at=self._parts.clock.now())
         payload = {"result": result.model_dump(mode="json")}
-        entry = Entry("result", "run", payload, running.request_id, running.job_id)
-        await self._registry.record(session, entry)
+        await self.note(session, running, _result(running, payload))
         running.result = result
 
     async def _failed(
         self, session: Session, running: Running, sandbox: Sandbox, error: MlgymError
     ) -> None:
-        await running.called.wait()
         running.error = running.error or error
         # a store that refuses this too has already been blamed in the error
         with suppress(MlgymError):
@@ -105,8 +116,11 @@ class Watching:
                 await self.lost(session, running, seconds)
             else:
                 payload = {"error": fault_of(error)}
-                entry = Entry("result", "run", payload, running.request_id, running.job_id)
-                await self._registry.record(session, entry)
+                await self.note(session, running, _result(running, payload))
+
+
+def _result(running: Running, payload: Mapping[str, Any]) -> Entry:
+    return Entry("result", "run", payload, request_id=running.request_id, job=running.job_id)
 
 
 async def _ended(job: Job) -> CommandResult:

@@ -21,3 +21,6 @@ class Entry:
     request_id: str | None = None
     job: str | None = None
     """The command it belongs to, so that a job's events are found by its id."""
+
+    at: float | None = None
+    """When it happened, in seconds since the epoch; when it is handed in, if not set."""

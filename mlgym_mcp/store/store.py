@@ -78,41 +78,35 @@ class Store:
         entry: Entry,
         changes: Mapping[str, Any] | None = None,
         *,
+        first: Entry | None = None,
         durable: bool = False,
     ) -> Event:
         """Number and keep one event, together with changes of its session's record.
 
-        A durable one is on the disk when this returns.
+        Another may come right before it, so that both are kept or none. A durable event is on
+        the disk when this returns.
 
         Raises:
             NotFound: There is no such session.
             ServerError: The store refused; neither event nor changes were written.
         """
-        at = self._clock.now()
-        payload = json.dumps(entry.payload, separators=(",", ":"))
+        now = self._clock.now()
+        rows = [_row(session, one, now) for one in (first, entry) if one]
         columns = tables.session_columns(changes or {})
 
         def operation(connection: Connection) -> int:
-            seq = _next_seq(connection, session, columns)
-            row = {
-                "session": session,
-                "seq": seq,
-                "kind": entry.kind,
-                "at": at,
-                "request_id": entry.request_id,
-                "job": entry.job,
-                "name": entry.name,
-                "payload": payload,
-            }
-            connection.execute(_ADD_EVENT, row)
-            return seq
+            last = _last_seq(connection, session, len(rows), columns)
+            for seq, row in enumerate(rows, start=last - len(rows) + 1):
+                row["seq"] = seq
+            connection.execute(_ADD_EVENT, rows)
+            return last
 
         seq = await self._writer.write(operation, durable=durable)
         return Event(
             session=session,
             seq=seq,
             kind=entry.kind,
-            at=at,
+            at=rows[-1]["at"],
             request_id=entry.request_id,
             name=entry.name,
             payload=dict(entry.payload),
@@ -231,10 +225,23 @@ class Store:
         return await anyio.to_thread.run_sync(in_thread, limiter=self._readers)
 
 
-def _next_seq(connection: Connection, session: str, changes: Mapping[str, Any]) -> int:
+def _row(session: str, entry: Entry, now: float) -> dict[str, Any]:
+    return {
+        "session": session,
+        "kind": entry.kind,
+        "at": now if entry.at is None else entry.at,
+        "request_id": entry.request_id,
+        "job": entry.job,
+        "name": entry.name,
+        "payload": json.dumps(entry.payload, separators=(",", ":")),
+    }
+
+
+def _last_seq(connection: Connection, session: str, more: int, changes: Mapping[str, Any]) -> int:
     parameters = {f"new_{name}": value for name, value in changes.items()}
     change = _change(tuple(changes))
-    seq = connection.execute(change, {"session_id": session, **parameters}).scalar()
+    parameters |= {"session_id": session, "more": more}
+    seq = connection.execute(change, parameters).scalar()
     if seq is None:
         raise NotFound(f"There is no session {session}.")
     return seq
@@ -248,7 +255,7 @@ def _change(names: tuple[str, ...]) -> ReturningUpdate[int]:
     return (
         update(table)
         .where(table.c.id == bindparam("session_id"))
-        .values(last_seq=table.c.last_seq + 1, **values)
+        .values(last_seq=table.c.last_seq + bindparam("more"), **values)
         .returning(table.c.last_seq)
     )
 

@@ -25,7 +25,10 @@ def test_shipped_tasks_are_valid_and_complete(settings: Settings) -> None:
     assert not catalog.broken
     for task in catalog.tasks.values():
         assert task.brief.startswith("#")
-        assert set(task.spec.variants) == {"full", "mini"}
+        assert set(task.spec.variants) - {"generated"} == {"full", "mini"}
+        sources = task.spec.dataset.sources if task.spec.dataset else ()
+        in_mirrors_only = any(s.url is None and "mini" in s.variants for s in sources)
+        assert ("generated" in task.spec.variants) == in_mirrors_only
 
 
 def test_a_task_in_a_folder_of_the_operator_is_found(

@@ -56,6 +56,18 @@ async def test_a_long_command_becomes_a_handle_with_its_output_so_far(
         assert over.result.output == "one\ntwo\n"
 
 
+async def test_a_handle_is_given_only_for_a_command_whose_call_is_recorded(
+    open_fake: Any, start: Any
+) -> None:
+    async with open_fake() as sessions:
+        session = await start(sessions)
+        request = RunRequest(command="sleep 100", wait_seconds=0)
+        handle = await sessions.run("ann", session, request)
+        assert isinstance(handle, JobView)
+        last = (await sessions.trajectory("ann", session))[-1]
+        assert (last.kind, last.payload["job_id"]) == ("call", handle.job_id)
+
+
 async def test_a_handle_can_be_looked_at_and_cancelled(open_fake: Any, start: Any) -> None:
     async with open_fake() as sessions:
         session = await start(sessions)

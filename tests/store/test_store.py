@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -90,6 +90,31 @@ async def test_events_are_numbered_in_each_session_without_gaps(settings: Settin
         assert [e.seq for e in await store.events("s-2", after=18)] == [19, 20]
         assert [e.payload for e in await store.events("s-2", limit=1)] == [{"n": 0}]
         assert (await store.events("s-2"))[0].at == 5.0
+
+
+async def test_two_events_are_kept_together_and_follow_each_other(settings: Settings) -> None:
+    async with open_store(settings, ManualClock(5.0)) as store:
+        await store.add_session(record("s-1"))
+
+        async def add(job: str) -> None:
+            call = Entry("call", "run", job=job, at=3.0)
+            for _ in range(10):
+                last = await store.append("s-1", Entry("result", "run", job=job), first=call)
+                assert (last.kind, last.at) == ("result", 5.0)
+
+        async with anyio.create_task_group() as tasks:
+            for job in ("j1", "j2"):
+                tasks.start_soon(add, job)
+        events = await store.events("s-1")
+        assert [e.seq for e in events] == list(range(1, 41))
+        assert [(e.kind, e.at) for e in events] == [("call", 3.0), ("result", 5.0)] * 20
+        assert [e.seq for e in await store.job_events("s-1", "j1")][::2] == [
+            e.seq - 1 for e in await store.job_events("s-1", "j1") if e.kind == "result"
+        ]
+        unwritable = Entry("result", name=cast("str", None))
+        with pytest.raises(ServerError):
+            await store.append("s-1", unwritable, first=Entry("call", "run"))
+        assert len(await store.events("s-1")) == 40
 
 
 async def test_an_event_and_the_changes_of_its_session_are_kept_together(
