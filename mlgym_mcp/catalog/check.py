@@ -11,14 +11,9 @@ from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.catalog.catalog import load_catalog
 from mlgym_mcp.catalog.datasets import Datasets
 from mlgym_mcp.catalog.folder import folder_faults
+from mlgym_mcp.catalog.summary import data_said
 from mlgym_mcp.catalog.task import Task
 from mlgym_mcp.types.finding import Finding
-
-_SAID = {
-    "none": "needs no data",
-    "ready": "data ready",
-    "fetchable": "data at hand",
-}
 
 
 def check_tasks(settings: Settings, wanted: Collection[str] = ()) -> list[Finding]:
@@ -63,8 +58,8 @@ def _of_task(task: Task, datasets: Datasets) -> Iterator[Finding]:
 
 
 def _sound(task: Task, datasets: Datasets) -> Finding:
-    check, state = f"task {task.id}", datasets.state(task, "full")
-    if state == "missing":
-        detail = "the folder is sound; the data of full is not on this machine"
+    states = datasets.states(task)
+    check, detail = f"task {task.id}", f"the folder is sound; data {data_said(states)}"
+    if states["full"] == "missing":
         return Finding(check=check, state="warning", detail=detail, fix=datasets.fix(task))
-    return Finding(check=check, state="ok", detail=f"the folder is sound; {_SAID[state]}")
+    return Finding(check=check, state="ok", detail=detail)

@@ -9,7 +9,7 @@ import typer
 from mlgym_mcp.base.errors import NotFound
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.shipped import shipped
-from mlgym_mcp.catalog import Datasets, check_tasks, load_catalog, summarize
+from mlgym_mcp.catalog import Datasets, check_tasks, data_said, load_catalog, summarize
 from mlgym_mcp.catalog.foreign import import_task
 from mlgym_mcp.catalog.spec import SPEC_NAME
 from mlgym_mcp.catalog.template import TODO_NAME, Kind, new_task
@@ -36,7 +36,16 @@ def tasks(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(summaries)
         return
-    rows = [(s.id, s.area, f"{s.metric} {s.baseline:g}", s.data, s.summary) for s in summaries]
+    rows = [
+        (
+            s.id,
+            s.area,
+            f"{s.metric} {s.baseline:g}",
+            data_said(s.data_of).replace("; ", "\n"),
+            s.summary,
+        )
+        for s in summaries
+    ]
     show_table(("task", "area", "baseline", "data", "summary"), rows)
 
 

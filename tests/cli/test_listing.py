@@ -37,6 +37,15 @@ def test_tasks_whose_data_is_nowhere_say_what_fetches_it(program: Run) -> None:
     assert "mlgym-mcp data fetch house-prices" in house["fix"]
 
 
+def test_the_table_of_tasks_tells_variants_apart_whose_data_is_here(program: Run) -> None:
+    rows = program("tasks", MLGYM_MCP_MIRRORS="").stdout.splitlines()
+    said = {row.split()[0]: number for number, row in enumerate(rows) if row[:1].strip()}
+    assert " not needed " in rows[said["battle-of-sexes"]]
+    assert " missing " in rows[said["house-prices"]]
+    assert " missing: full, mini " in rows[said["three-sat"]]
+    assert " at hand: generated" in rows[said["three-sat"] + 1]
+
+
 def test_a_broken_task_folder_is_named_and_hides_no_other(program: Run, broken_tasks: Path) -> None:
     done = program("tasks", "--json", MLGYM_MCP_TASKS=str(broken_tasks))
     assert done.returncode == 0

@@ -1,5 +1,6 @@
 """Tasks and sessions as text."""
 
+from mlgym_mcp.catalog import data_said
 from mlgym_mcp.server.answers import TaskList
 from mlgym_mcp.server.text.files import listing
 from mlgym_mcp.server.text.grades import grade
@@ -57,12 +58,12 @@ def view(result: SessionView) -> str:
 
 def _task(task: TaskSummary) -> str:
     better = "higher" if task.direction == "max" else "lower"
-    data = {"none": "needs no data", "missing": f"data missing ({task.fix})"}
+    fix = f" ({task.fix})" if task.fix else ""
     return (
         f"- {task.id} [{task.area}]: {task.summary}\n"
         f"  {task.metric}, {better} is better, baseline {number(task.baseline)}; "
         f"variants {', '.join(task.variants)}; {duration(task.wall_seconds)}; "
-        f"{data.get(task.data, f'data {task.data}')}"
+        f"data {data_said(task.data_of)}{fix}"
     )
 
 
