@@ -8,7 +8,6 @@ where it has one. Standard output and error are only logs. An exception that is 
 
 import hashlib
 import json
-import platform
 import socket
 import sys
 import time
@@ -34,7 +33,7 @@ def main() -> None:
     sys.path.append("/judge")
     judge = import_file(Path("/judge/judge.py"), "task_judge")
     setting = _setting(request)
-    report: dict[str, Any] = {"details": {"python": platform.python_version()}}
+    report: dict[str, Any] = {"details": {"python": sys.version.split()[0]}}
     started = time.perf_counter()
     try:
         connection = listener.accept(_ACCEPT_SECONDS) if listener else None

@@ -9,9 +9,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .frames import LENGTH, MAX_ANSWER_BYTES, RAW, SOCKET, decode, decode_raw, encode, encode_head
 from .loading import import_file
@@ -23,8 +22,7 @@ _MAX_TEXT = 400
 Functions = Mapping[str, Callable[..., Any]]
 
 
-@dataclass(frozen=True)
-class Raw:
+class Raw(NamedTuple):
     """An answer with raw bytes behind its head; `harness.arrays` makes them."""
 
     head: Any

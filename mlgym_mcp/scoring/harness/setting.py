@@ -1,12 +1,10 @@
 """What a judge may know of the grading it is part of."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One grading, as the judge sees it."""
 
     kind: Literal["validate", "submit"]
