@@ -94,9 +94,10 @@ class Watching:
             del session.requests[running.request_id or ""]
         if not running.handed and not running.waiters:
             session.jobs.pop(running.job_id, None)
-        over = [job for job in session.jobs.values() if job.finished.is_set()]
-        for job in over[:-_KEPT_HANDLES]:
-            del session.jobs[job.job_id]
+        if len(session.jobs) > 2 * _KEPT_HANDLES:
+            over = [job for job in session.jobs.values() if job.finished.is_set()]
+            for job in over[:-_KEPT_HANDLES]:
+                del session.jobs[job.job_id]
 
     async def _record(self, session: Session, running: Running, result: CommandResult) -> None:
         session.change(last_call_at=self._parts.clock.now())
