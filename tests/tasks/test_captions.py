@@ -2,10 +2,12 @@
 
 import json
 import os
-import sys
 import zipfile
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -16,11 +18,13 @@ from mlgym_mcp.catalog import DatasetFolders
 from mlgym_mcp.sandbox.environments import Environments
 from mlgym_mcp.scoring import Scorer, score_path
 from mlgym_mcp.types.grade import Grade, GradeKind
+from mlgym_mcp.types.task import Variant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
 
 Described = list[tuple[str, list[str]]]
 Score = Callable[[Described], Awaitable[dict[str, float]]]
+Prepare = Callable[[str, Path, Variant], Awaitable[Path]]
 
 # The judge's two files, run without the rest of it: JSON of captions and references in, scores out.
 SCORE = """
@@ -34,18 +38,22 @@ json.dump(judge.scores(Cider([one.references for one in made]), made), sys.stdou
 """
 
 
-async def data(scorer: Scorer) -> DatasetFolders:
-    folders = await scorer.data(scorer.catalog.task("coco-captions"), "mini")
+async def data(scorer: Scorer, variant: Variant = "mini") -> DatasetFolders:
+    folders = await scorer.data(scorer.catalog.task("coco-captions"), variant)
     assert folders is not None
     return folders
 
 
 async def describe(
-    scorer: Scorer, folder: Path, captions: dict[int, str], kind: GradeKind
+    scorer: Scorer,
+    folder: Path,
+    captions: dict[int, str],
+    kind: GradeKind,
+    variant: Variant = "mini",
 ) -> Grade:
     path = folder / "submission.csv"
     path.write_text("id,caption\n" + "".join(f'{i},"{c}"\n' for i, c in captions.items()))
-    return await score_path(scorer, "coco-captions", "mini", path, kind)
+    return await score_path(scorer, "coco-captions", variant, path, kind)
 
 
 @pytest.mark.data
@@ -158,14 +166,27 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def prepare(make_settings: Callable[..., Settings], tmp_path: Path) -> Prepare:
+    """Run a text as dataset.py on the sources in a folder."""
+
+    async def prepared(text: str, sources: Path, variant: Variant) -> Path:
+        script, out = tmp_path / "dataset.py", tmp_path / "out"
+        script.write_text(text)
+        out.mkdir()
+        python = (await Environments(make_settings()).ensure("torch")).python
+        command = [str(python), "-I", str(script), str(sources), str(out), variant]
+        await anyio.run_process(command)
+        return out
+
+    return prepared
+
+
 async def test_the_published_archives_become_photographs_and_captions(
-    published: Path, task_files: Path, tmp_path: Path
+    prepare: Prepare, published: Path, task_files: Path
 ) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    script = task_files / "coco-captions" / "dataset.py"
-    command = [sys.executable, "-I", str(script), str(published), str(out), "full"]
-    await anyio.run_process(command)
+    text = (task_files / "coco-captions" / "dataset.py").read_text()
+    out = await prepare(text, published, "full")
     rows = [json.loads(line) for line in (out / "public" / "train.jsonl").read_text().splitlines()]
     assert [row["file"] for row in rows] == [f"train/{10 * n:012}.jpg" for n in range(3)]
     assert rows[1]["captions"] == [f"train2017 10 {number}." for number in range(95, 101)]
@@ -179,6 +200,70 @@ async def test_the_published_archives_become_photographs_and_captions(
         photograph = (out / "public" / "test" / f"{row['id']:06}.jpg").read_text()
         number = int(row["references"][0].split()[1])
         assert photograph == f"val2017 {number:012}.jpg"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def test_generated_scenes_lie_as_the_photographs_of_mini_do_and_hide_their_captions(
+    quick_scorer: Scorer,
+) -> None:
+    folders = await data(quick_scorer, "generated")
+    shown = lines(folders.public / "train.jsonl")
+    assert [row["file"] for row in shown] == [f"train/{n:012}.jpg" for n in range(1, 601)]
+    assert {len(row["captions"]) for row in shown} == {5}
+    assert {p.name for p in folders.public.iterdir()} == {
+        "train.jsonl",
+        "train",
+        "test.csv",
+        "test",
+    }
+    tests = [f"{n},test/{n:06}.jpg" for n in range(136)]
+    assert (folders.public / "test.csv").read_text().splitlines() == ["id,file", *tests]
+    pictures = [p.read_bytes() for p in folders.public.glob("*/*.jpg")]
+    assert len(set(pictures)) == len(pictures) == 600 + 136
+    assert all(picture[:3] == b"\xff\xd8\xff" for picture in pictures)
+    hidden = lines(folders.private / "references.jsonl")
+    assert [row["id"] for row in hidden] == list(range(136))
+    assert Counter(row["half"] for row in hidden) == {"public": 68, "private": 68}
+    # with so few words, a sentence may be written twice by chance
+    known = {text for row in shown for text in row["captions"]}
+    references = [text for row in hidden for text in row["references"]]
+    assert sum(text in known for text in references) < 0.02 * len(references)
+
+
+async def test_the_card_of_generated_scenes_says_that_they_are(quick_scorer: Scorer) -> None:
+    card = (await data(quick_scorer, "generated")).card
+    assert card["title"].startswith("GENERATED")
+    assert card["licence"].startswith("CC0")
+    assert "600" in card["files"]["train/"]
+    assert "Flickr" not in str(card)
+
+
+async def test_generated_captions_are_the_same_on_every_machine(quick_scorer: Scorer) -> None:
+    """The digests are those of the machine on which it was written."""
+    folders = await data(quick_scorer, "generated")
+    paths = folders.public / "train.jsonl", folders.private / "references.jsonl"
+    digests = [sha256(path.read_bytes()).hexdigest()[:16] for path in paths]
+    assert digests == ["5a15a263d80d5b3d", "8d4480b5496c5dbe"]
+
+
+async def test_another_writer_of_generated_captions_is_far_from_full_marks_and_clean(
+    quick_scorer: Scorer, prepare: Prepare, task_files: Path, tmp_path: Path
+) -> None:
+    """With six writers instead of five, the same pictures are described in other words."""
+    folders = await data(quick_scorer, "generated")
+    text = (task_files / "coco-captions" / "dataset.py").read_text()
+    text = text.replace("REFERENCES = 5", "REFERENCES = 6")
+    out = await prepare(text, tmp_path / "nothing", "generated")
+    for picture in (folders.public / "test").iterdir():
+        assert (out / "public" / "test" / picture.name).read_bytes() == picture.read_bytes()
+    anew = lines(out / "private" / "references.jsonl")
+    captions = {row["id"]: row["references"][0] for row in anew}
+    found = await describe(quick_scorer, tmp_path, captions, "submit", "generated")
+    assert found.integrity == "clean"
+    assert 0.3 < found.metrics["bleu"] < 0.6
 
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 180, 40), "blue": (30, 40, 200)}

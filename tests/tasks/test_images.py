@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import anyio
@@ -22,7 +23,11 @@ from mlgym_mcp.types.grade import Grade, GradeKind
 from mlgym_mcp.types.task import Variant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
-TASKS = ("cifar10", "fashion-mnist")
+PLAYS = [
+    pytest.param("cifar10", "mini", marks=pytest.mark.data),
+    pytest.param("fashion-mnist", "mini", marks=pytest.mark.data),
+    ("cifar10", "generated"),
+]
 SHAPES = {"cifar10": (32, 32, 3), "fashion-mnist": (28, 28)}
 
 
@@ -48,18 +53,22 @@ def hidden(folders: DatasetFolders) -> list[tuple[int, int, str]]:
 
 
 async def grade(
-    scorer: Scorer, task: str, path: Path, rows: Sequence[tuple[object, object]], kind: GradeKind
+    scorer: Scorer,
+    task: str,
+    path: Path,
+    rows: Sequence[tuple[object, object]],
+    kind: GradeKind,
+    variant: Variant = "mini",
 ) -> Grade:
     path.write_text("id,label\n" + "".join(f"{i},{label}\n" for i, label in rows))
-    return await score_path(scorer, task, "mini", path, kind)
+    return await score_path(scorer, task, variant, path, kind)
 
 
-@pytest.mark.data
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "variant"), PLAYS)
 async def test_the_agent_sees_arrays_as_the_card_says_and_no_test_label(
-    task: str, quick_scorer: Scorer
+    task: str, variant: Variant, quick_scorer: Scorer
 ) -> None:
-    folders = await data(quick_scorer, task)
+    folders = await data(quick_scorer, task, variant)
     files = folders.card["files"]
     assert {p.name for p in folders.public.rglob("*")} == set(files) == {"train.npz", "test.npz"}
     for name, arrays in files.items():
@@ -73,12 +82,11 @@ async def test_the_agent_sees_arrays_as_the_card_says_and_no_test_label(
         assert set(archive.namelist()) == {"images.npy", "ids.npy"}
 
 
-@pytest.mark.data
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "variant"), PLAYS)
 async def test_one_label_for_all_scores_its_share_of_the_half_that_counts(
-    task: str, quick_scorer: Scorer, tmp_path: Path
+    task: str, variant: Variant, quick_scorer: Scorer, tmp_path: Path
 ) -> None:
-    rows = hidden(await data(quick_scorer, task))
+    rows = hidden(await data(quick_scorer, task, variant))
     assert Counter(half for _, _, half in rows) == {"public": 500, "private": 500}
     share = {
         half: sum(label == 3 for _, label, h in rows if h == half) / 500
@@ -86,9 +94,9 @@ async def test_one_label_for_all_scores_its_share_of_the_half_that_counts(
     }
     table = [(i, 3) for i, _, _ in rows]
     path = tmp_path / "submission.csv"
-    validated = await grade(quick_scorer, task, path, table, "validate")
+    validated = await grade(quick_scorer, task, path, table, "validate", variant)
     assert validated.metrics == {"accuracy": pytest.approx(share["public"])}
-    submitted = await grade(quick_scorer, task, path, list(reversed(table)), "submit")
+    submitted = await grade(quick_scorer, task, path, list(reversed(table)), "submit", variant)
     assert submitted.metrics == {
         "accuracy": pytest.approx((share["public"] + share["private"]) / 2),
         "private_accuracy": pytest.approx(share["private"]),
@@ -96,15 +104,14 @@ async def test_one_label_for_all_scores_its_share_of_the_half_that_counts(
     assert submitted.integrity == "clean"
 
 
-@pytest.mark.data
 @pytest.mark.parametrize("kind", ["validate", "submit"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "variant"), PLAYS)
 async def test_labels_better_than_can_be_learnt_are_labelled_as_leaked(
-    task: str, kind: GradeKind, quick_scorer: Scorer, tmp_path: Path
+    task: str, variant: Variant, kind: GradeKind, quick_scorer: Scorer, tmp_path: Path
 ) -> None:
-    rows = hidden(await data(quick_scorer, task))
+    rows = hidden(await data(quick_scorer, task, variant))
     copied = [(i, label if i else (label + 1) % 10) for i, label, _ in rows]
-    found = await grade(quick_scorer, task, tmp_path / "submission.csv", copied, kind)
+    found = await grade(quick_scorer, task, tmp_path / "submission.csv", copied, kind, variant)
     assert (found.integrity, found.score) == ("leaked", None)
     assert "more than can be learnt" in found.evidence[0]
 
@@ -164,20 +171,22 @@ def published(tmp_path: Path) -> Path:
     return folder
 
 
-Prepare = Callable[[str], Awaitable[Path]]
+Prepare = Callable[..., Awaitable[Path]]
 
 
 @pytest.fixture
 def prepare(published: Path, make_settings: Callable[..., Settings], tmp_path: Path) -> Prepare:
-    """Run a text as CIFAR-10's dataset.py on the archive."""
+    """Run a text as CIFAR-10's dataset.py: on the archive, or, to generate, on nothing."""
 
-    async def prepared(text: str) -> Path:
+    async def prepared(text: str, variant: Variant = "full") -> Path:
         out = tmp_path / "out"
         out.mkdir()
         script = tmp_path / "dataset.py"
         script.write_text(text)
+        sources = published if variant == "full" else tmp_path / "nothing"
         python = (await Environments(make_settings()).ensure("torch")).python
-        await anyio.run_process([str(python), "-I", str(script), str(published), str(out), "full"])
+        command = [str(python), "-I", str(script), str(sources), str(out), variant]
+        await anyio.run_process(command)
         return out
 
     return prepared
@@ -212,3 +221,66 @@ async def test_an_operators_copy_of_cifar10_may_draw_its_test_pictures_anew(
     assert (len(train), len(test)) == (20, 4)
     assert sorted([*train, *test]) == sorted([*range(6)] * 4)
     assert any(test)
+
+
+def pictures(path: Path) -> list[bytes]:
+    """Each picture's bytes."""
+    content = array(path, "images")[2]
+    size = 32 * 32 * 3
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+async def test_generated_pictures_are_all_different_and_their_ten_kinds_about_as_frequent(
+    quick_scorer: Scorer,
+) -> None:
+    folders = await data(quick_scorer, "cifar10", "generated")
+    shown = pictures(folders.public / "train.npz") + pictures(folders.public / "test.npz")
+    assert len(set(shown)) == len(shown) == 4000
+    for labels, each in (
+        (array(folders.public / "train.npz", "labels")[2], 300),
+        ([label for _, label, _ in hidden(folders)], 100),
+    ):
+        counts = Counter(labels)
+        assert set(counts) == set(range(10))
+        assert all(0.8 * each < count < 1.2 * each for count in counts.values())
+
+
+async def test_the_card_of_generated_pictures_names_what_is_painted_and_says_so(
+    quick_scorer: Scorer,
+) -> None:
+    card = (await data(quick_scorer, "cifar10", "generated")).card
+    assert card["title"].startswith("GENERATED")
+    assert card["licence"].startswith("CC0")
+    assert list(card["labels"]) == [str(number) for number in range(10)]
+    assert len(set(card["labels"].values())) == 10
+    assert "airplane" not in str(card)
+
+
+async def test_who_sees_every_generated_figure_is_right_nine_times_in_ten_and_clean(
+    prepare: Prepare, quick_scorer: Scorer, task_files: Path, tmp_path: Path
+) -> None:
+    """Prepared a second time with no label wrong: the same pictures, and what is on them."""
+    folders = await data(quick_scorer, "cifar10", "generated")
+    text = (task_files / "cifar10" / "dataset.py").read_text()
+    out = await prepare(text.replace("MISNAMED = 10", "MISNAMED = 2**31"), "generated")
+    for name in ("train.npz", "test.npz"):
+        assert pictures(out / "public" / name) == pictures(folders.public / name)
+    seen = hidden(DatasetFolders(out / "public", out / "private", {}))
+    path, table = tmp_path / "submission.csv", [(i, label) for i, label, _ in seen]
+    found = await grade(quick_scorer, "cifar10", path, table, "submit", "generated")
+    assert found.integrity == "clean"
+    assert found.metrics["accuracy"] == pytest.approx(0.9, abs=0.03)
+
+
+async def test_generated_pictures_are_the_same_on_every_machine(quick_scorer: Scorer) -> None:
+    """The digests are those of the machine on which it was written."""
+    folders = await data(quick_scorer, "cifar10", "generated")
+    train, test = folders.public / "train.npz", folders.public / "test.npz"
+    contents = [array(train, "images")[2], array(train, "labels")[2], array(test, "images")[2]]
+    contents.append((folders.private / "labels.csv").read_bytes())
+    assert [sha256(content).hexdigest()[:16] for content in contents] == [
+        "8cf0789f17b8425b",
+        "589f1f5d162bdeb9",
+        "114ff451839113d7",
+        "722329dae9e2c98c",
+    ]
