@@ -17,8 +17,9 @@ from mlgym_mcp.base.shipped import shipped
 from mlgym_mcp.catalog import DatasetFolders
 from mlgym_mcp.scoring import Scorer, open_scorer, score_path
 from mlgym_mcp.types.grade import Grade, GradeKind
+from mlgym_mcp.types.task import Variant
 
-pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap, pytest.mark.data]
+pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
 VOCABULARY = 2048
 LENGTH = 128
 
@@ -60,12 +61,19 @@ def shard(path: Path) -> NDArray[np.uint16]:
     return tokens
 
 
-async def graded(scorer: Scorer, folder: Path, kind: GradeKind = "submit", seed: int = 1) -> Grade:
-    grade = await score_path(scorer, "fineweb-lm", "mini", folder, kind, seed)
+async def graded(
+    scorer: Scorer,
+    folder: Path,
+    kind: GradeKind = "submit",
+    seed: int = 1,
+    variant: Variant = "mini",
+) -> Grade:
+    grade = await score_path(scorer, "fineweb-lm", variant, folder, kind, seed)
     assert (grade.status, grade.integrity, grade.evidence) == ("graded", "clean", ())
     return grade
 
 
+@pytest.mark.data
 async def test_the_shards_of_the_mini_variant_have_the_published_form(mini: DatasetFolders) -> None:
     sizes = json.loads((mini.public / "sizes.json").read_text())
     assert sizes == {"vocabulary": VOCABULARY, "end": 0, "length": LENGTH}
@@ -77,6 +85,7 @@ async def test_the_shards_of_the_mini_variant_have_the_published_form(mini: Data
     assert "MINI" in mini.card["note"]
 
 
+@pytest.mark.data
 async def test_hidden_text_is_in_no_public_file(mini: DatasetFolders) -> None:
     hidden = shard(mini.private / "hidden.bin").tobytes()
     public = b"".join(path.read_bytes() for path in mini.public.iterdir())
@@ -85,6 +94,7 @@ async def test_hidden_text_is_in_no_public_file(mini: DatasetFolders) -> None:
     assert found <= len(starts) / 100
 
 
+@pytest.mark.data
 async def test_a_model_that_knows_nothing_has_the_loss_of_chance(
     quick_scorer: Scorer, tmp_path: Path
 ) -> None:
@@ -94,6 +104,7 @@ async def test_a_model_that_knows_nothing_has_the_loss_of_chance(
     assert grade.metrics["private_val_loss"] == pytest.approx(math.log(VOCABULARY), abs=1e-9)
 
 
+@pytest.mark.data
 async def test_the_loss_of_token_frequencies_is_what_all_hidden_tokens_give(
     quick_scorer: Scorer, mini: DatasetFolders, tmp_path: Path
 ) -> None:
@@ -105,12 +116,14 @@ async def test_the_loss_of_token_frequencies_is_what_all_hidden_tokens_give(
     assert grade.score == pytest.approx(expected, abs=4 * error)
 
 
+@pytest.mark.data
 async def test_scores_need_not_be_normalised(quick_scorer: Scorer, tmp_path: Path) -> None:
     plain = await graded(quick_scorer, model(tmp_path / "model", FREQUENCIES))
     raised = await graded(quick_scorer, model(tmp_path / "model", UNNORMALISED))
     assert raised.score == pytest.approx(plain.score, abs=1e-3)
 
 
+@pytest.mark.data
 async def test_validate_scores_windows_of_one_half_and_another_seed_other_positions(
     quick_scorer: Scorer, tmp_path: Path
 ) -> None:
@@ -122,6 +135,86 @@ async def test_validate_scores_windows_of_one_half_and_another_seed_other_positi
     assert half.details == {"windows": 200, "positions": 800}
     assert again.metrics == half.metrics
     assert other.score != half.score
+
+
+@pytest.fixture
+async def drawn(quick_scorer: Scorer) -> DatasetFolders:
+    """What the generated variant has."""
+    data = await quick_scorer.data(quick_scorer.catalog.task("fineweb-lm"), "generated")
+    assert data is not None
+    return data
+
+
+def files(data: DatasetFolders) -> dict[str, bytes]:
+    out = data.public.parent
+    found = (path for path in out.rglob("*") if path.is_file())
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+async def test_generated_text_needs_no_files_and_is_the_same_each_time(
+    make_settings: Callable[..., Settings], drawn: DatasetFolders
+) -> None:
+    settings = make_settings(engine="bubblewrap", mirrors=())
+    async with open_scorer(settings, SystemClock()) as scorer:
+        again = await scorer.data(scorer.catalog.task("fineweb-lm"), "generated")
+    assert again is not None
+    assert again.public != drawn.public
+    assert files(again) == files(drawn)
+    assert set(files(drawn)) == {
+        "card.json",
+        *(f"public/{name}" for name in ("train.bin", "validation.bin")),
+        *(f"public/{name}" for name in ("sizes.json", "tokenizer.json")),
+        *(f"private/{name}" for name in ("hidden.bin", "trial.bin", "sizes.json")),
+    }
+
+
+async def test_generated_shards_have_the_form_and_sizes_of_mini_and_say_that_they_are_drawn(
+    drawn: DatasetFolders,
+) -> None:
+    sizes = json.loads((drawn.public / "sizes.json").read_text())
+    assert sizes == {"vocabulary": VOCABULARY, "end": 0, "length": LENGTH}
+    for folder, name, documents in (
+        (drawn.public, "train", 480),
+        (drawn.public, "validation", 20),
+        (drawn.private, "hidden", 100),
+    ):
+        tokens = shard(folder / f"{name}.bin")
+        assert tokens[0] == 0
+        assert (tokens == 0).sum() == documents
+    assert shard(drawn.public / "train.bin").max() == VOCABULARY - 1
+    assert drawn.card["rows"]["train.bin"] > 400_000
+    assert drawn.card["hidden_tokens"] > 200 * 2 * (LENGTH + 1)
+    assert "GENERATED" in drawn.card["title"]
+    assert "GENERATED" in drawn.card["note"]
+    assert drawn.card["licence"] == "CC0: drawn by a program of this project"
+
+
+async def test_no_run_of_hidden_generated_text_is_in_a_public_file(drawn: DatasetFolders) -> None:
+    hidden = shard(drawn.private / "hidden.bin").tobytes()
+    public = b"".join(path.read_bytes() for path in drawn.public.iterdir())
+    starts = range(0, len(hidden) - 64, 2 * (LENGTH + 1))
+    assert sum(hidden[start : start + 64] in public for start in starts) == 0
+
+
+async def test_generated_text_is_worth_learning_and_cannot_be_foretold(
+    quick_scorer: Scorer, drawn: DatasetFolders, tmp_path: Path
+) -> None:
+    """A token's share, then what it is after the one before: each loss is lower, none is as low
+    as what the program drew for a token."""
+    train, hidden = shard(drawn.public / "train.bin"), shard(drawn.private / "hidden.bin")
+    counts = np.bincount(train, minlength=VOCABULARY) + 1.0
+    shares = counts / counts.sum()
+    pairs = np.zeros((VOCABULARY, VOCABULARY))
+    np.add.at(pairs, (train[:-1], train[1:]), 1)
+    followed = (pairs + 5 * shares) / (pairs.sum(1, keepdims=True) + 5)
+    single = -np.log(shares[hidden]).mean()
+    paired = -np.log(followed[hidden[:-1], hidden[1:]]).mean()
+    least = drawn.card["nats_drawn_for_a_token"]
+    assert 2 < least < paired - 1
+    assert paired < single - 2
+    folder = model(tmp_path / "model", FREQUENCIES)
+    grade = await graded(quick_scorer, folder, variant="generated")
+    assert grade.score == pytest.approx(single, abs=4 * grade.metrics["standard_error"])
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 import csv
 import gzip
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -33,9 +35,9 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def prepare(sources: Path, out: Path, variant: str) -> None:
+def prepare(sources: Path, out: Path, variant: str, script: Path = SCRIPT) -> None:
     out.mkdir()
-    command = [sys.executable, "-I", SCRIPT, sources, out, variant]
+    command = [sys.executable, "-I", script, sources, out, variant]
     subprocess.run(command, check=True)
 
 
@@ -97,7 +99,7 @@ async def test_preparing_twice_gives_the_same_files(published: Path, tmp_path: P
         assert path.read_bytes() == other.read_bytes()
 
 
-async def test_a_source_without_an_address_says_where_to_put_it(
+async def test_a_source_without_an_address_is_left_out_or_says_where_to_put_it(
     make_settings: Callable[..., Settings],
 ) -> None:
     settings = make_settings(mirrors=())
@@ -107,9 +109,136 @@ async def test_a_source_without_an_address_says_where_to_put_it(
         update={"sources": tuple(s for s in task.spec.dataset.sources if s.url is None)}
     )
     bare = type(task)(task.spec.model_copy(update={"dataset": spec}), task.folder)
+    assert await Datasets(settings).fetch(bare, silent) == list(spec.sources)
+    variants = {name: one for name, one in task.spec.variants.items() if name != "generated"}
+    update = {"dataset": spec, "variants": variants}
+    bare = type(task)(task.spec.model_copy(update=update), task.folder)
     with pytest.raises(DataMissing, match="mini is made from, has no public address") as caught:
         await Datasets(settings).fetch(bare, silent)
     assert caught.value.fix.startswith("Put the file at mnli/")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the generated variant has, prepared without a sandbox."""
+    out = tmp_path_factory.mktemp("drawn") / "out"
+    prepare(Path("no-such-folder"), out, "generated")
+    return out
+
+
+@pytest.fixture(scope="module")
+def noiseless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same sentences with the labels that they had before the noise."""
+    folder = tmp_path_factory.mktemp("noiseless")
+    script, known = folder / "dataset.py", "\nNOISE = 0.1\n"
+    assert known in SCRIPT.read_text()
+    script.write_text(SCRIPT.read_text().replace(known, "\nNOISE = 0.0\n"))
+    prepare(Path("no-such-folder"), folder / "out", "generated", script)
+    return folder / "out"
+
+
+@pytest.mark.bubblewrap
+async def test_generated_pairs_need_no_files_and_are_the_same_in_and_out_of_a_sandbox(
+    quick_scorer: Scorer, drawn: Path
+) -> None:
+    data = await quick_scorer.data(quick_scorer.catalog.task("mnli"), "generated")
+    assert data is not None
+    out = data.public.parent
+    names = {path.relative_to(out) for path in out.rglob("*") if path.is_file()}
+    assert {name.as_posix() for name in names} == {
+        "card.json",
+        "private/labels.csv",
+        *(f"public/{part}.jsonl" for part in ("train", "validation", "test")),
+    }
+    for name in names:
+        assert (out / name).read_bytes() == (drawn / name).read_bytes()
+    assert "GENERATED" in data.card["title"]
+    assert "GENERATED" in data.card["note"]
+    assert data.card["licence"] == "CC0: drawn by a program of this project"
+
+
+async def test_generated_pairs_have_the_form_of_the_published_ones(drawn: Path) -> None:
+    parts = {name: lines(drawn / "public" / f"{name}.jsonl") for name in ("train", "validation")}
+    assert {name: len(rows) for name, rows in parts.items()} == {"train": 18_000, "validation": 999}
+    for rows in parts.values():
+        assert all(list(row) == ["premise", "hypothesis", "label"] for row in rows)
+        shares = [sum(row["label"] == label for row in rows) / len(rows) for label in range(3)]
+        assert shares == pytest.approx([1 / 3] * 3, abs=0.05)
+    test = lines(drawn / "public" / "test.jsonl")
+    assert all(list(row) == ["pair_id", "premise", "hypothesis"] for row in test)
+    known = table(drawn / "private" / "labels.csv")
+    assert [row["pair_id"] for row in test] == [int(row["pair_id"]) for row in known]
+    assert Counter(row["half"] for row in known) == {"public": 1000, "private": 1001}
+
+
+async def test_no_premise_of_one_generated_part_is_in_another(drawn: Path) -> None:
+    parts = ("train", "validation", "test")
+    said = [{row["premise"] for row in lines(drawn / "public" / f"{part}.jsonl")} for part in parts]
+    assert [len(one) for one in said] == [6000, 333, 667]
+    assert len(set[object]().union(*said)) == 7000
+
+
+async def test_before_the_noise_each_generated_premise_has_a_hypothesis_of_each_label(
+    noiseless: Path, drawn: Path
+) -> None:
+    found: dict[object, list[object]] = {}
+    for row in lines(noiseless / "public" / "train.jsonl"):
+        found.setdefault(row["premise"], []).append(row["label"])
+    assert all(sorted(map(str, labels)) == ["0", "1", "2"] for labels in found.values())
+    name = Path("public") / "test.jsonl"
+    assert (noiseless / name).read_bytes() == (drawn / name).read_bytes()
+
+
+ANOTHER_WAY = [
+    ("met", "argued with", "quarrelled with"),
+    ("helped", "assisted", "taught", "instructed", "lent money to"),
+    ("arrived before", "arrived after", "stood behind", "beat", "lost to"),
+]
+SWAPPED = {deed: label for label, deeds in enumerate(ANOTHER_WAY) for deed in deeds}
+"""What a deed of two persons says of the same deed the other way round."""
+
+PERSONS = re.compile(rf"The (\w+) ({'|'.join(SWAPPED)}) the (\w+)(.*)")
+
+
+def read(premise: str, hypothesis: str) -> int | None:
+    """The label of an easy pair: a few words more or less at the end, or two persons swapped."""
+    if re.search(", (while|and) |;|hoped|planned", premise):
+        return None
+    denied = bool(re.search("not|never|failed", premise))
+    if premise.startswith(f"{hypothesis[:-1]} "):
+        return 1 if denied else 0
+    if hypothesis.startswith(f"{premise[:-1]} "):
+        return 0 if denied else 1
+    deed = PERSONS.fullmatch(premise)
+    swapped = deed and f"The {deed[3]} {deed[2]} the {deed[1]}{deed[4]}" == hypothesis
+    return SWAPPED[deed[2]] if deed and swapped else None
+
+
+async def test_generated_labels_are_those_that_a_reader_gives(noiseless: Path) -> None:
+    rows = lines(noiseless / "public" / "train.jsonl")
+    easy = [(row, read(str(row["premise"]), str(row["hypothesis"]))) for row in rows]
+    known = [(row, label) for row, label in easy if label is not None]
+    assert len(known) > 100
+    assert {label for _, label in known} == {0, 1, 2}
+    assert [row for row, label in known if row["label"] != label] == []
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.parametrize(("noisy", "integrity"), [(False, "clean"), (True, "leaked")])
+async def test_knowing_what_all_generated_sentences_mean_is_no_leak_and_knowing_the_labels_is(
+    quick_scorer: Scorer,
+    noiseless: Path,
+    drawn: Path,
+    tmp_path: Path,
+    noisy: bool,
+    integrity: str,
+) -> None:
+    known = table((drawn if noisy else noiseless) / "private" / "labels.csv")
+    path = answers(tmp_path / "a.csv", [(int(row["pair_id"]), row["label"]) for row in known])
+    grade = await score_path(quick_scorer, "mnli", "generated", path, "submit")
+    assert grade.integrity == integrity
+    if not noisy:
+        assert grade.score == pytest.approx(93.3, abs=2)
 
 
 def answers(path: Path, rows: Sequence[tuple[int, object]]) -> Path:
