@@ -139,7 +139,7 @@ class Commands:
         start = partial(sandbox.start, command)
         self._parts.tasks.start_soon(self._watching.watch, session, running, sandbox, start)
         # the call of a command that is over by then is recorded together with its end
-        with anyio.move_on_after(_SOON_SECONDS):
+        with anyio.move_on_after(min(_SOON_SECONDS, request.wait_seconds)):
             await running.finished.wait()
         try:
             await self._watching.note(session, running)

@@ -60,13 +60,15 @@ class Watching:
         Raises:
             ServerError: It could not be written.
         """
-        async with running.recording:
-            call = running.call
-            if entry is not None:
-                await self._registry.record(session, entry, first=call)
-            elif call is not None:
-                await self._registry.record(session, call)
-            running.call = None
+        # what the store was given it writes, so to leave now would be to write it again
+        with anyio.CancelScope(shield=True):
+            async with running.recording:
+                call = running.call
+                if entry is not None:
+                    await self._registry.record(session, entry, first=call)
+                elif call is not None:
+                    await self._registry.record(session, call)
+                running.call = None
 
     async def lost(self, session: Session, running: Running, seconds: float) -> None:
         """Record that a command went down with its sandbox, with the output it had."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mlgym_mcp.base.errors import NotFound, RequestError, SandboxDead
@@ -66,6 +67,30 @@ async def test_a_handle_is_given_only_for_a_command_whose_call_is_recorded(
         assert isinstance(handle, JobView)
         last = (await sessions.trajectory("ann", session))[-1]
         assert (last.kind, last.payload["job_id"]) == ("call", handle.job_id)
+
+
+async def test_a_call_is_recorded_once_whenever_its_caller_leaves(
+    open_fake: Any, start: Any
+) -> None:
+    async with open_fake() as sessions:
+        session = await start(sessions)
+
+        async def run(scope: anyio.CancelScope) -> None:
+            with scope:
+                request = RunRequest(command="sleep 100", wait_seconds=0.001)
+                await sessions.run("ann", session, request)
+
+        for turns in range(60):
+            scope = anyio.CancelScope()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run, scope)
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                scope.cancel()
+        events = await sessions.trajectory("ann", session)
+    calls = [event.payload["job_id"] for event in events if event.kind == "call"]
+    assert len(calls) > 30
+    assert len(set(calls)) == len(calls)
 
 
 async def test_a_handle_can_be_looked_at_and_cancelled(open_fake: Any, start: Any) -> None:
