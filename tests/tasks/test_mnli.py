@@ -27,7 +27,7 @@ GOLD = ["entailment", "neutral", "contradiction", "-"]
 
 
 def lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").strip("\n").split("\n")]
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -87,6 +87,30 @@ async def test_the_published_archive_becomes_a_task_without_test_labels(
         number = int(str(row["premise"]).split()[1])
         assert int(label["label"]) == number % 4
     assert (public / "bert" / "model.safetensors").read_bytes() == b"weights"
+
+
+async def test_an_operators_copy_may_draw_its_test_pairs_anew_premise_by_premise(
+    published: Path, tmp_path: Path
+) -> None:
+    """Each published row comes three times, as premises do in MultiNLI."""
+    with zipfile.ZipFile(published / "multinli_1.0.zip") as archive:
+        texts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(published / "multinli_1.0.zip", "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, b"\n".join([text] * 3))
+    script = tmp_path / "dataset.py"
+    script.write_text(SCRIPT.read_text().replace("RESPLIT = False", "RESPLIT = True"))
+    prepare(published, tmp_path / "out", "full", script)
+    train = lines(tmp_path / "out" / "public" / "train.jsonl")
+    test = lines(tmp_path / "out" / "public" / "test.jsonl")
+    assert len(train) + len(test) == 3 * (30 + 15)
+    assert 20 < len(test) <= 45
+    shown, held = ({str(row["premise"]) for row in rows} for rows in (train, test))
+    assert not shown & held
+    assert {premise.split()[0] for premise in held} == {"train", "dev_matched"}
+    assert len(table(tmp_path / "out" / "private" / "labels.csv")) == len(test)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert "drawn anew" in card["note"]
 
 
 async def test_preparing_twice_gives_the_same_files(published: Path, tmp_path: Path) -> None:
