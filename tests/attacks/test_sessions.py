@@ -216,6 +216,28 @@ async def test_what_cannot_be_taken_is_said_and_the_session_goes_on(
     await play_honestly(sessions)
 
 
+async def test_no_cache_of_a_dataset_library_and_no_program_that_draws_the_data_can_be_read(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server's user has both: what datasets were loaded once, and the tasks' `dataset.py`."""
+    cache = tmp_path / ".cache" / "huggingface" / "datasets"
+    cache.mkdir(parents=True)
+    (cache / "known-labels.arrow").write_text("1")
+    for name in ("HOME", "HF_HOME", "HF_DATASETS_CACHE", "XDG_CACHE_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(cache.parent if name != "HOME" else tmp_path))
+    opened = await sessions.start(ME, StartRequest(task="three-sat", variant="generated"))
+    script = f"""
+        env | grep -E '^(HF_|XDG_|TORCH_)|{tmp_path}'
+        ls {cache} 2>/dev/null
+        find / -name known-labels.arrow -not -path '/proc/*' 2>/dev/null
+        find / -name dataset.py -not -path '/proc/*' 2>/dev/null | xargs -r grep -l 'OUT VARIANT'
+        ls data
+        """
+    result = await sessions.run(ME, opened.session, RunRequest(command=script))
+    assert isinstance(result, CommandResult)
+    assert result.output.split() == ["instances.jsonl"]
+
+
 @pytest.mark.data
 async def test_the_agent_s_data_holds_no_answers_and_cannot_be_changed(
     sessions: Sessions, attacked_settings: Settings
