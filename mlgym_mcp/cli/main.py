@@ -5,6 +5,7 @@ ours becomes two lines on stderr, what happened and what to do, and exit status 
 2, an interrupt 130. Anything else is a bug and keeps its traceback.
 """
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -48,9 +49,13 @@ class _Lazy(TyperCommand):
 def _load(module: str) -> Any:
     # an interrupt waits until it is loaded: some libraries make an error of their own of it
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    # what is loaded stays: looking for garbage in it would cost time now and ever after
+    gc.disable()
     try:
         return import_module(f"mlgym_mcp.cli.{module}")
     finally:
+        gc.freeze()
+        gc.enable()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 

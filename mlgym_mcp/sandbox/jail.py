@@ -56,8 +56,7 @@ def jail_argv(
         *_isolation(),
         *((("--seccomp", str(seccomp)),) if seccomp is not None else ()),
         *_fresh(spec, share),
-        *_system(environment, program),
-        *_hidden(environment, program),
+        *_shared(environment, program),
         *_own(spec, share.cgroup),
     ]
     absent = _absent(bwrap)
@@ -96,19 +95,30 @@ def _isolation() -> Iterator[Option]:
 def _fresh(spec: SandboxSpec, share: Share) -> Iterator[Option]:
     """File systems of its own; first, for what is mounted later may lie in them."""
     yield ("--proc", "/proc", "--dev", "/dev")
-    for path in (f"/proc/{name}" for name in (*_KERNEL, "sysrq-trigger")):
-        if Path(path).exists():
-            yield ("--ro-bind", path, path)
+    for path in _kernels():
+        yield ("--ro-bind", path, path)
     yield from _in_memory(spec, "/dev/shm")  # noqa: S108 - its own
     yield from gpu_options(share.gpus)
     yield ("--remount-ro", "/dev")
     yield from _in_memory(spec, "/tmp")  # noqa: S108 - its own
 
 
+@cache
+def _kernels() -> tuple[str, ...]:
+    paths = (f"/proc/{name}" for name in (*_KERNEL, "sysrq-trigger"))
+    return tuple(path for path in paths if Path(path).exists())
+
+
 def _in_memory(spec: SandboxSpec, target: str) -> Iterator[Option]:
     yield ("--size", str(max(spec.limits.memory_bytes // _TMP_SHARE, 2**20)))
     yield ("--perms", "1777")
     yield ("--tmpfs", target)
+
+
+@cache
+def _shared(environment: Environment, program: Path) -> tuple[Option, ...]:
+    """What all sandboxes of an environment see alike; looked for once, for it takes milliseconds."""
+    return (*_system(environment, program), *_hidden(environment, program))
 
 
 def _system(environment: Environment, program: Path) -> Iterator[Option]:

@@ -1,18 +1,14 @@
 """The supervisor as a program: its files for mounting, its command line, its options.
 
-Above: the backends that start it, each in its own kind of sandbox. Below: the `supervisor` package,
-whose sources are copied once, readable by any user and compiled, so that it starts at once.
+Above: the backends that start it, each in its own kind of sandbox. Below: the `supervisor` package.
 """
 
 import json
 import os
-import py_compile
-import shutil
-import tempfile
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from mlgym_mcp.base.programs import Program, program_copy
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.shipped import package_folder
 from mlgym_mcp.sandbox.contract import SandboxSpec
@@ -21,48 +17,17 @@ PROGRAM_ROOT = "/opt/mlgym"
 """Where every sandbox sees the supervisor's files, read-only."""
 
 _ETC = {
-    "passwd": "agent:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/false\n",
-    "group": "agent:x:1000:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "etc/passwd": "agent:x:1000:1000::/tmp:/bin/bash\nnobody:x:65534:65534::/nonexistent:/bin/false\n",
+    "etc/group": "agent:x:1000:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1 localhost\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 
 
 def program_folder(settings: Settings) -> Path:
     """The folder to mount at `PROGRAM_ROOT`; made when it is not there. Blocking, quick."""
-    sources = sorted((package_folder() / "supervisor").glob("*.py"))
-    digest = sha256()
-    for source in sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    digest.update(repr(_ETC).encode())
-    folder = settings.home / "supervisor" / digest.hexdigest()[:12]
-    if not folder.is_dir():
-        _make(folder, sources)
-    return folder
-
-
-def _make(folder: Path, sources: list[Path]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=folder.parent))
-    package = making / "mlgym_mcp" / "supervisor"
-    package.mkdir(parents=True)
-    (making / "etc").mkdir()
-    for source in sources:
-        copy = package / source.name
-        shutil.copyfile(source, copy)
-        # Unchecked: nothing changes here, and the file's time means nothing in a sandbox.
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        shown = f"{PROGRAM_ROOT}/mlgym_mcp/supervisor/{source.name}"
-        py_compile.compile(str(copy), dfile=shown, invalidation_mode=mode)
-    for name, text in _ETC.items():
-        (making / "etc" / name).write_text(text)
-    for path in (making, *making.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    try:
-        making.rename(folder)
-    except OSError:
-        # Another process was first; its files are the same.
-        shutil.rmtree(making)
+    package = package_folder() / "supervisor"
+    return program_copy(settings.home, Program(package, PROGRAM_ROOT, "mlgym_mcp/supervisor", _ETC))
 
 
 def supervisor_argv(python: str, mode: Literal["stdio", "listen"], *arguments: str) -> list[str]:

@@ -16,13 +16,14 @@ import structlog
 
 from mlgym_mcp.base.clock import Clock
 from mlgym_mcp.base.errors import EngineMissing, JudgeFailed, NotFound, SandboxError
+from mlgym_mcp.base.programs import program_copy
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.catalog import Catalog, DatasetFolders, Datasets, Preparation, Task
 from mlgym_mcp.sandbox.contract import Backend, Report, silent
 from mlgym_mcp.scoring.keeping import keep, lay_out, locate
 from mlgym_mcp.scoring.preparing import prepare_dataset
 from mlgym_mcp.scoring.scratch import Scratch
-from mlgym_mcp.scoring.trial import Trial, hold
+from mlgym_mcp.scoring.trial import HARNESS, Trial, hold
 from mlgym_mcp.store import Store
 from mlgym_mcp.types.grade import Grade, GradeKind, JudgeReport, Submission
 from mlgym_mcp.types.task import SubmissionSpec, Variant
@@ -124,7 +125,8 @@ class Scorer:
             await anyio.to_thread.run_sync(lay_out, self.store.artefacts, submission, place)
             if seed is None:
                 seed = secrets.randbits(_SEED_BITS)
-            trial = Trial(grade_id, task, variant, kind, seed, data, scratch)
+            harness = await _in_thread(program_copy, self._home, HARNESS)
+            trial = Trial(grade_id, task, variant, kind, seed, data, harness, scratch)
             status, judged = await self._judged(trial)
         grade = Grade(
             id=grade_id,

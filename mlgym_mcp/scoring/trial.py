@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import anyio
 from pydantic import ValidationError
 
 from mlgym_mcp.base.errors import JudgeFailed, SandboxError
+from mlgym_mcp.base.programs import Program
 from mlgym_mcp.base.shipped import package_folder
 from mlgym_mcp.catalog import DatasetFolders, Task
 from mlgym_mcp.sandbox.contract import Backend, Command, Job, Mount, Sandbox, SandboxSpec
@@ -27,7 +29,9 @@ from mlgym_mcp.types.grade import GradeKind, JudgeReport
 from mlgym_mcp.types.task import Variant
 
 MAX_REPORT_BYTES = 2**20
-_HARNESS = package_folder() / "scoring" / "harness"
+HARNESS = Program(package_folder() / "scoring" / "harness", "/harness", "harness")
+"""What runs in judges and players."""
+
 _START_SECONDS = 90.0
 """For opening the other sandbox, beside the judge's own time."""
 
@@ -45,6 +49,9 @@ class Trial:
     kind: GradeKind
     seed: int
     data: DatasetFolders | None
+    harness: Path
+    """A copy of `HARNESS`."""
+
     folder: Path
     """A scratch folder; the submission's copy is in `submission/` of it."""
 
@@ -155,7 +162,7 @@ def _sandbox(
     trial: Trial, role: str, environment: str, mounts: list[Mount], limits: Limits
 ) -> SandboxSpec:
     common = [
-        Mount(_HARNESS, "/harness/harness"),
+        Mount(trial.harness, HARNESS.root),
         Mount(trial.folder / "submission", "/submission"),
         Mount(trial.data.public if trial.data else _made(trial, "public"), "/public"),
     ]
@@ -184,6 +191,8 @@ def _request(trial: Trial) -> dict[str, Any]:
     return {
         "submission": f"/submission/{spec.submission.path}",
         "seed": trial.seed,
+        # one way: knowing its own seed tells a player nothing about the judge's
+        "player_seed": int.from_bytes(sha256(f"player {trial.seed}".encode()).digest()[:6], "big"),
         "kind": trial.kind,
         "variant": trial.variant,
         "simulations": spec.simulations(trial.variant, trial.kind),

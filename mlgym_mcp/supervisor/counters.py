@@ -6,9 +6,8 @@ none, everything is 0 or summed from the process table, and the memory limit is 
 
 import os
 import resource
-from contextlib import suppress
-from functools import lru_cache
 
+from mlgym_mcp.supervisor.lean import suppress
 from mlgym_mcp.supervisor.processes import read_small, table
 
 _ROOT = "/sys/fs/cgroup"
@@ -16,6 +15,8 @@ _OOM = (f"{_ROOT}/memory.events", f"{_ROOT}/memory/memory.oom_control")
 _PIDS = (f"{_ROOT}/pids.events", f"{_ROOT}/pids/pids.events")
 _MEMORY = (f"{_ROOT}/memory.current", f"{_ROOT}/memory/memory.usage_in_bytes")
 _TICKS = os.sysconf("SC_CLK_TCK")
+_files: dict[tuple[str, str], int | None] = {}
+"""Open for good: they are read after every command."""
 
 
 def memory_kills() -> int:
@@ -61,7 +62,9 @@ def cpu_seconds() -> float:
 
 
 def _counted(paths: tuple[str, str], name: bytes) -> int:
-    fd = _opened(paths)
+    if paths not in _files:
+        _files[paths] = _opened(paths)
+    fd = _files[paths]
     try:
         text = b"" if fd is None else os.pread(fd, 4096, 0)
     except OSError:
@@ -73,9 +76,8 @@ def _counted(paths: tuple[str, str], name: bytes) -> int:
     return 0
 
 
-@lru_cache
 def _opened(paths: tuple[str, str]) -> int | None:
-    """The first of these files that is there, open for good: it is read after every command."""
+    """The first of these files that is there."""
     for path in paths:
         with suppress(OSError):
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -3,14 +3,19 @@
 Counted in slices between other work, so that a workspace of a million files stops nobody.
 """
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Callable, Iterator
 
 from mlgym_mcp.supervisor.fault import Fault
-from mlgym_mcp.supervisor.guard import rights_of
+from mlgym_mcp.supervisor.guard import RightsOf
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING
 from mlgym_mcp.supervisor.loop import Loop, Timer
 from mlgym_mcp.supervisor.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 FOLDERS = ("/workspace", "/outputs")
 
@@ -63,7 +68,7 @@ class Disk:
 
     def count(self) -> int:
         """Count all of it now."""
-        with rights_of(self._options):
+        with RightsOf(self._options):
             *_parts, self.used = self._count()
         return self.used
 
@@ -76,7 +81,7 @@ class Disk:
             self._spent = 0.0
         started = time.monotonic()
         total = 0
-        with rights_of(self._options):
+        with RightsOf(self._options):
             while (now := time.monotonic()) - started < _SLICE_SECONDS:
                 try:
                     total = next(self._walk)

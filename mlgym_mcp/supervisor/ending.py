@@ -4,11 +4,14 @@ What a command started bears the mark of its bash, however often it forked and w
 moved to, and whether that bash lives or not. What is below a member is a member too.
 """
 
-import signal
-from collections.abc import Callable
+from __future__ import annotations
 
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, signal
 from mlgym_mcp.supervisor.loop import Loop
 from mlgym_mcp.supervisor.processes import Process, signal_one, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GRACE_SECONDS = 2.0
 

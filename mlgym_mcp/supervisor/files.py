@@ -1,14 +1,17 @@
 """Reading, writing and listing files for the host, with the rights of the commands' user."""
 
-import contextlib
-import json
+from __future__ import annotations
+
 import os
 import stat
-from collections.abc import Iterator
 
 from mlgym_mcp.supervisor.fault import Fault
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, dumps, suppress
 from mlgym_mcp.supervisor.paths import ROOTS, Place, fault_of, find, kind_of
 from mlgym_mcp.supervisor.wire import CHUNK, MAX_BODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MOST_COUNTED = 100_000
 _LISTING_BYTES = MAX_BODY - 64 * 1024
@@ -90,7 +93,7 @@ class Writing:
 
     def drop(self) -> None:
         """Give it up."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.unlink(self._temporary, dir_fd=self._place.fd)
         os.close(self._fd)
         self._place.close()
@@ -125,7 +128,7 @@ def list_folder(path: str, depth: int, limit: int) -> tuple[bytes, int]:
         for entry in _entries(place.fd, "", depth):
             total += 1
             if len(shown) < limit and size < _LISTING_BYTES:
-                shown.append(json.dumps(entry))
+                shown.append(dumps(entry))
                 size += len(shown[-1]) + 1
             if total >= _MOST_COUNTED:
                 break

@@ -1,13 +1,11 @@
 """What the kernel is asked so that commands cannot touch the supervisor, nor escape it."""
 
-import contextlib
 import ctypes
 import errno
 import os
 import resource
-import signal
-from collections.abc import Generator
 
+from mlgym_mcp.supervisor.lean import signal, suppress
 from mlgym_mcp.supervisor.options import Options
 
 _PR_SET_DUMPABLE = 4
@@ -65,52 +63,65 @@ def _limit(pid: int, what: int, value: int) -> None:
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
-@contextlib.contextmanager
-def doomed_first() -> Generator[None]:
-    """What is started now is ended by the kernel before the supervisor when memory runs out."""
-    fd, usual = -1, b"0"
-    with contextlib.suppress(OSError):
-        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
-        usual = os.read(fd, 16)
-        os.pwrite(fd, b"500", 0)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.pwrite(fd, usual, 0)
-            os.close(fd)
+class DoomedFirst:
+    """What is started in the block is ended by the kernel before the supervisor is, for memory."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._usual = b"0"
+
+    def __enter__(self) -> None:
+        with suppress(OSError):
+            self._fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+            self._usual = os.read(self._fd, 16)
+            os.pwrite(self._fd, b"500", 0)
+
+    def __exit__(self, *_error: object) -> None:
+        with suppress(OSError):
+            os.pwrite(self._fd, self._usual, 0)
+            os.close(self._fd)
 
 
-@contextlib.contextmanager
-def as_commands_user(options: Options) -> Generator[None]:
+class CommandsUser:
     """Be the commands' user altogether, so that what is started is; only root's name is kept.
 
     Nobody inside can use the moment: signals that would end the first process of a sandbox do not
     reach it from within, and tracing it needs that name as well.
     """
-    if options.uid is None or options.gid is None:
-        yield
-        return
-    try:
-        os.setgroups([])
-        os.setresgid(options.gid, options.gid, 0)
-        os.setresuid(options.uid, options.uid, 0)
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
-        os.setresgid(0, 0, 0)
+
+    def __init__(self, options: Options) -> None:
+        self._ids = options.uid, options.gid
+
+    def __enter__(self) -> None:
+        uid, gid = self._ids
+        if uid is not None and gid is not None:
+            try:
+                os.setgroups([])
+                os.setresgid(gid, gid, 0)
+                os.setresuid(uid, uid, 0)
+            except OSError:
+                self.__exit__()
+                raise
+
+    def __exit__(self, *_error: object) -> None:
+        if None not in self._ids:
+            os.setresuid(0, 0, 0)
+            os.setresgid(0, 0, 0)
 
 
-@contextlib.contextmanager
-def rights_of(options: Options) -> Generator[None]:
+class RightsOf:
     """Touch files with the rights of the commands' user, not of root."""
-    if options.uid is None or options.gid is None:
-        yield
-        return
-    os.setegid(options.gid)
-    os.seteuid(options.uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
+
+    def __init__(self, options: Options) -> None:
+        self._ids = options.uid, options.gid
+
+    def __enter__(self) -> None:
+        uid, gid = self._ids
+        if uid is not None and gid is not None:
+            os.setegid(gid)
+            os.seteuid(uid)
+
+    def __exit__(self, *_error: object) -> None:
+        if None not in self._ids:
+            os.seteuid(0)
+            os.setegid(0)

@@ -1,16 +1,20 @@
 """One command: from its start to its result."""
 
+from __future__ import annotations
+
 import os
-import signal
 import time
-from collections.abc import Callable
 
 from mlgym_mcp.supervisor.ending import Ending
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, signal
 from mlgym_mcp.supervisor.loop import Timer
 from mlgym_mcp.supervisor.output import Excerpt, excerpt, log_path, read_part, size_of
 from mlgym_mcp.supervisor.processes import Process
 from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.wire import Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KEPT_SCRIPT = 2048
 _LAST_WORDS = 2048

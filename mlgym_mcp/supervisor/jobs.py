@@ -4,12 +4,12 @@ Keeps a bash or two ready at the gate with the latest state, so that a command d
 process to start.
 """
 
-import contextlib
 import os
 
 from mlgym_mcp.supervisor.disk import Disk
 from mlgym_mcp.supervisor.ending import Ending
 from mlgym_mcp.supervisor.job import Job, Order
+from mlgym_mcp.supervisor.lean import suppress
 from mlgym_mcp.supervisor.loop import Loop
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.output import FOLDER, log_path
@@ -19,7 +19,10 @@ from mlgym_mcp.supervisor.state import State, script_text
 from mlgym_mcp.supervisor.watchman import Watchman
 
 _READY = 2
-"""Shells kept waiting: the next command takes one while the one after it still starts."""
+"""Shells kept waiting: the next command takes one while the one after it still starts.
+
+The first command finds one alone: many a sandbox has no second.
+"""
 
 _MOST_STARTS = 5
 _MAKE_ROOM_SECONDS = 0.2
@@ -40,6 +43,7 @@ class Jobs:
         self._state: State | None = None
         self._cwd = "/workspace"
         self._ready: list[Shell] = []
+        self._wanted = 1
         self._watchman = Watchman(loop, options, self._running)
         self._kills, self._refused = self._watchman.counted()
         self.disk = Disk(loop, options, self._any_lives, self._disk_full)
@@ -64,7 +68,7 @@ class Jobs:
         return job
 
     def _open_gate(self, job: Job, shell: Shell, stdin: bytes) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.rename(shell.log_path, job.path)
         self._running[job.pid] = job
         before = script_text(shell.state, job.order.cwd, job.order.variables)
@@ -140,6 +144,7 @@ class Jobs:
                 self._state = state
         job.finish(state.cwd if state else self._cwd)
         self._forget_old()
+        self._wanted = _READY
         self._loop.later(0, self._prepare)
 
     def _note_limits(self, job: Job) -> None:
@@ -181,8 +186,8 @@ class Jobs:
 
     def _prepare(self) -> None:
         self._drop_ready([shell for shell in self._ready if not shell.fits(self._state)])
-        if len(self._ready) < _READY:
-            with contextlib.suppress(OSError):
+        if len(self._ready) < self._wanted:
+            with suppress(OSError):
                 self._ready.append(self._new_shell(self._state))
                 self._loop.later(0, self._prepare)
 
@@ -207,7 +212,7 @@ class Jobs:
 
     def _drop_ready(self, shells: list[Shell]) -> None:
         for shell in shells:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.unlink(shell.log_path)
             shell.drop()
             self._ready.remove(shell)
@@ -222,7 +227,7 @@ class Jobs:
         else:
             job.hit("processes")
             self._make_room()
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             fd = os.open(log_path(job.job), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             os.write(fd, f"cannot start: {error.strerror}\n".encode())
             os.close(fd)

@@ -1,12 +1,12 @@
 """The supervisor on a Unix socket: hosts come and go, commands go on."""
 
-import contextlib
 import os
 import socket
 import struct
 import sys
 
 from mlgym_mcp.supervisor.guard import protect_self
+from mlgym_mcp.supervisor.lean import suppress
 from mlgym_mcp.supervisor.loop import READ
 from mlgym_mcp.supervisor.options import parse_options
 from mlgym_mcp.supervisor.peer import Peer
@@ -20,7 +20,7 @@ def main() -> None:
     protect_self()
     path, options = sys.argv[1], parse_options(sys.argv[2])
     service = Service(options)
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         os.unlink(path)
     door = socket.socket(socket.AF_UNIX)
     # A short name first: whoever sees the final one can connect already.

@@ -3,15 +3,20 @@
 A thread pool or asyncio would cost start-up time and memory in every sandbox; epoll is enough.
 """
 
+from __future__ import annotations
+
 import heapq
 import itertools
 import os
 import select
-import signal
 import time
-from collections.abc import Callable
 
-Callback = Callable[[], None]
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Callback = Callable[[], None]
 
 READ = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 WRITE = select.EPOLLOUT

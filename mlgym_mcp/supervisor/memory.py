@@ -5,12 +5,16 @@ processes share once for each of them, and misses shared memory that none has to
 walks their page tables and looks at what they have open.
 """
 
-import contextlib
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Iterator
 
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, suppress
 from mlgym_mcp.supervisor.processes import read_small
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108 - file systems of its own, in memory
 _KIB = 1024
@@ -124,7 +128,7 @@ class Memory:
         found: dict[int, int] = {}
         for name in os.listdir(f"{folder}/fd"):
             _in_time(until)
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 file = os.stat(f"{folder}/fd/{name}")
                 if file.st_dev == self._unnamed:
                     found[file.st_ino] = file.st_blocks * _BLOCK
@@ -139,7 +143,7 @@ def _look(pid: int) -> Held | None:
     held = Held(pid, folder, status)
     if held.threads > 1 and b"\nRssAnon:" not in status:
         # Its first thread has ended; the others still have the memory.
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             for name in os.listdir(f"{folder}/task"):
                 status = read_small(f"{folder}/task/{name}/status") or b""
                 if b"\nRssAnon:" in status:

@@ -4,7 +4,7 @@ Plain classes here and elsewhere in this package: importing `dataclasses` or `ty
 more than all of its own code.
 """
 
-import json
+from mlgym_mcp.supervisor.lean import loads
 
 
 class Options:
@@ -46,6 +46,5 @@ class Options:
 def parse_options(text: str) -> Options:
     """Read the command line's JSON."""
     options = Options()
-    for name, value in json.loads(text).items():
-        setattr(options, name, value)
+    vars(options).update(loads(text))
     return options

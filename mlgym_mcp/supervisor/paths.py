@@ -5,11 +5,11 @@ walking on, from the folder it lies in. So what is checked is what is opened, wh
 meanwhile.
 """
 
-import contextlib
 import os
 import stat
 
 from mlgym_mcp.supervisor.fault import Fault
+from mlgym_mcp.supervisor.lean import suppress
 
 ROOTS = ("/workspace", "/outputs")
 
@@ -112,7 +112,7 @@ class _Walk:
                 if self._todo:
                     raise
                 return False
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 os.mkdir(part, dir_fd=self._fds[-1])
             self._todo.insert(0, part)
             return True

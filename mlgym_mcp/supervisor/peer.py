@@ -1,10 +1,15 @@
 """One connection to a host: frames in, frames out, never blocking the loop."""
 
-import os
-from collections.abc import Callable
+from __future__ import annotations
 
+import os
+
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING
 from mlgym_mcp.supervisor.loop import READ, WRITE, Loop
 from mlgym_mcp.supervisor.wire import BadFrame, Header, Unpacker, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _READ_SIZE = 64 * 1024
 """A larger buffer is mapped and unmapped anew for each frame, most of which are short."""
@@ -17,8 +22,8 @@ class Peer:
         self,
         loop: Loop,
         fds: tuple[int, int],
-        on_frame: Callable[["Peer", Header, bytes], None],
-        on_gone: Callable[["Peer"], None],
+        on_frame: Callable[[Peer, Header, bytes], None],
+        on_gone: Callable[[Peer], None],
     ) -> None:
         self._loop = loop
         self._read_fd, self._write_fd = fds

@@ -1,7 +1,8 @@
 """The process table, as far as this process-id namespace shows it."""
 
-import contextlib
 import os
+
+from mlgym_mcp.supervisor.lean import suppress
 
 
 class Process:
@@ -48,7 +49,7 @@ def look(pid: int) -> Process | None:
 
 def signal_one(pid: int, number: int) -> None:
     """Send a signal; one that is gone is no error."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 

@@ -4,21 +4,26 @@ Above: `stdio` and `listen` bring connections. Below: jobs and files. It does no
 session, a task or a score is.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Callable
 
 from mlgym_mcp.supervisor.counters import cpu_seconds, memory_bytes
 from mlgym_mcp.supervisor.fault import Fault
 from mlgym_mcp.supervisor.files import Writing, list_folder, open_to_read, read_chunk
-from mlgym_mcp.supervisor.guard import rights_of
+from mlgym_mcp.supervisor.guard import RightsOf
 from mlgym_mcp.supervisor.job import Job, Order
 from mlgym_mcp.supervisor.jobs import Jobs
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING
 from mlgym_mcp.supervisor.loop import Loop
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.output import read_part, size_of
 from mlgym_mcp.supervisor.peer import Peer
 from mlgym_mcp.supervisor.processes import table
 from mlgym_mcp.supervisor.wire import MAX_BODY, VERSION, Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _MOST_OPEN = 64
 
@@ -145,7 +150,7 @@ class Service:
         peer.send(answer, output)
 
     def _read(self, peer: Peer, header: Header, _body: bytes) -> None:
-        with rights_of(self._options):
+        with RightsOf(self._options):
             fd, size = open_to_read(str(header["path"]), _integer(header, "most"))
         data = read_chunk(fd, 0)
         if len(data) >= size:
@@ -173,7 +178,7 @@ class Service:
 
     def _write(self, peer: Peer, header: Header, body: bytes) -> None:
         self._jobs.disk.claim(len(body))
-        with rights_of(self._options):
+        with RightsOf(self._options):
             writing = Writing(str(header["path"]))
             writing.add(body)
             if header.get("last"):
@@ -190,7 +195,7 @@ class Service:
         writing = self._writing.pop(_integer(header, "handle"), None)
         if writing is None:
             raise Fault("failed", "The file is no longer open.")
-        with rights_of(self._options):
+        with RightsOf(self._options):
             if header.get("drop"):
                 writing.drop()
             else:
@@ -211,7 +216,7 @@ class Service:
 
     def _list(self, peer: Peer, header: Header, _body: bytes) -> None:
         depth, limit = _integer(header, "depth"), _integer(header, "limit")
-        with rights_of(self._options):
+        with RightsOf(self._options):
             entries, total = list_folder(str(header["path"]), depth, limit)
         peer.send({"id": header["id"], "total": total}, entries)
 

@@ -5,13 +5,12 @@ and options. Opening the gate makes it run one script, and at its exit it writes
 leaves to a private descriptor. Nothing of this passes through its output.
 """
 
-import contextlib
 import fcntl
 import os
-import signal
 from itertools import count
 
-from mlgym_mcp.supervisor.guard import as_commands_user, confine, doomed_first
+from mlgym_mcp.supervisor.guard import CommandsUser, DoomedFirst, confine
+from mlgym_mcp.supervisor.lean import signal, suppress
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.state import RESTORE_FD, STATE_FD, State, read_state, restore_text
 
@@ -60,7 +59,8 @@ class Shell:
             2: self.log_fd,
         }
         try:
-            self.pid = _spawn(options, {} if state else options.variables, given, self.mark)
+            variables = state.variables if state else options.variables
+            self.pid = _spawn(options, variables, given, self.mark)
         except OSError:
             self.drop()
             raise
@@ -81,7 +81,7 @@ class Shell:
             script = f"exec {STDIN_FD}<&-;".encode() + script
         _write_all(self._script_fd, script)
         os.lseek(self._script_fd, 0, os.SEEK_SET)
-        with contextlib.suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):
             os.write(self._gate_fd, b"\n")
         for fd in (self._stdin_fd, self._gate_fd):
             os.close(fd)
@@ -109,7 +109,12 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _spawn(options: Options, variables: dict[str, str], given: dict[int, int], mark: int) -> int:
+def _spawn(
+    options: Options,
+    variables: dict[str, str] | dict[bytes, bytes],
+    given: dict[int, int],
+    mark: int,
+) -> int:
     """Start bash with those descriptors.
 
     Not by `fork`: copying an interpreter's memory costs more than the whole command. What has to
@@ -120,7 +125,7 @@ def _spawn(options: Options, variables: dict[str, str], given: dict[int, int], m
     actions = [_NO_INPUT]
     actions += [(os.POSIX_SPAWN_DUP2, raised.get(fd, fd), to) for to, fd in given.items()]
     try:
-        with doomed_first(), as_commands_user(options):
+        with DoomedFirst(), CommandsUser(options):
             pid = os.posix_spawn(_BASH, _ARGV, variables, file_actions=actions, setsid=True)
             try:
                 confine(pid, options, mark)

@@ -4,7 +4,14 @@ Bash writes it and bash reads it; here it is text of the agent's own making that
 its parts, never interpreted, and that nothing outside the sandbox ever sees but the directory.
 """
 
+from __future__ import annotations
+
 import os
+
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 STATE_FD = 60
 RESTORE_FD = 61
@@ -18,6 +25,9 @@ _NEVER = frozenset({"noexec", "onecmd", "privileged"})
 """Options with which no later command could do its work."""
 
 _DEFAULT = frozenset({"braceexpand", "hashall", "interactive-comments"})
+
+_LOOKED_UP = (b'declare -x HOME="', b'declare -x SHELL="')
+"""Variables for which bash looks its user up when it starts without them."""
 
 _BASH_OWN = frozenset(
     b"BASH BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_ALIASES BASH_ARGV0 BASH_CMDS BASH_COMMAND"
@@ -61,10 +71,14 @@ class State:
         self.late = "".join(f"set -o {name}; " for name in sorted(set_now & _LATE)).encode()
         early = [f"set -o {name}" for name in sorted(set_now - _LATE - _DEFAULT - {""})]
         early += [f"set +o {name}" for name in sorted(_DEFAULT - set_now)]
+        lines = [line for line in variables.splitlines() if not _is_own(line)]
+        self.variables = _variables(line for line in lines if line.startswith(_LOOKED_UP))
+        """Those the next bash is started with; restoring says exactly what each of them holds."""
+
         self.text = b"\n".join(
             (
                 b"cd -- " + quote(self.cwd) + b" || cd /workspace",
-                *(line for line in variables.splitlines() if not _is_own(line)),
+                *lines,
                 undo,
                 functions,
                 b"[[ $BASHOPTS == %s ]] ||" % shopts,
@@ -81,7 +95,7 @@ class State:
             return None
         return found.st_dev, found.st_ino
 
-    def same(self, other: "State | None") -> bool:
+    def same(self, other: State | None) -> bool:
         """Whether a bash made for the one serves as well for the other."""
         return other is not None and self.text == other.text and self.late == other.late
 
@@ -130,3 +144,8 @@ def quote(text: str) -> bytes:
 def _is_own(line: bytes) -> bool:
     words = line.split(b" ", 2)
     return len(words) == 3 and words[2].partition(b"=")[0] in _BASH_OWN
+
+
+def _variables(lines: Iterable[bytes]) -> dict[bytes, bytes]:
+    parts = [line.split(b'"') for line in lines]
+    return {head.split()[-1].removesuffix(b"="): value for head, value, *_rest in parts}

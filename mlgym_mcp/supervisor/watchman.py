@@ -5,16 +5,20 @@ Above: the table of commands says when one starts, and asks what was ended and r
 has limits of its own from the kernel beside it, which hold between two looks.
 """
 
-import signal
+from __future__ import annotations
+
 import time
-from collections.abc import Mapping
 
 from mlgym_mcp.supervisor.counters import crowded, memory_kills, refused_forks
 from mlgym_mcp.supervisor.job import Job
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, signal
 from mlgym_mcp.supervisor.loop import Loop, Timer
 from mlgym_mcp.supervisor.memory import Held, Memory
 from mlgym_mcp.supervisor.options import Options
 from mlgym_mcp.supervisor.processes import signal_one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PAUSE_SECONDS = 0.1
 _LOOK_AGAIN_SECONDS = 0.02

@@ -5,8 +5,9 @@ is too big, cut short or not JSON is `BadFrame`, and the stream it came from is 
 any more.
 """
 
-import json
 import struct
+
+from mlgym_mcp.supervisor.lean import dumps, loads
 
 VERSION = 2
 """Of the frames and operations; the supervisor says it in its first frame."""
@@ -29,7 +30,7 @@ class BadFrame(ValueError):
 
 def pack(header: Header, body: bytes | memoryview = b"") -> bytes:
     """One frame, ready to send."""
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = dumps(header).encode()
     if len(text) > MAX_HEADER or len(body) > MAX_BODY:
         raise BadFrame(f"a frame of {len(text)} and {len(body)} bytes is too big to send")
     return b"".join((_LENGTHS.pack(len(text), len(body)), text, body))
@@ -70,16 +71,11 @@ class Unpacker:
         return frames
 
 
-def _refuse(name: str) -> None:
-    raise BadFrame(f"a header holds {name}")
-
-
 def _parse(text: bytes) -> Header:
     try:
-        header: Header = json.loads(text, parse_constant=_refuse)
+        header: Header = loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise BadFrame("a header is not JSON") from error
-    # Whatever it is declared as, it came over the stream.
     if type(header) is not dict:
         raise BadFrame("a header is not an object")
     return header

@@ -27,6 +27,12 @@ async def test_what_was_told_at_opening_is_there(run: Run) -> None:
     assert (await run("echo $TOLD")).output == "at opening\n"
 
 
+async def test_a_home_of_ones_own_lasts_and_what_is_not_exported_stays_so(run: Run) -> None:
+    await run("""export HOME='/workspace/my "own" $HOME'; declare +x SHELL""")
+    shown = 'echo "$HOME"; env | grep -c ^HOME=; env | grep -c ^SHELL=; echo "$SHELL"'
+    assert (await run(shown)).output == '/workspace/my "own" $HOME\n1\n0\n/bin/bash\n'
+
+
 async def test_plain_variables_and_arrays_last(run: Run) -> None:
     await run("plain=$'two\\nlines'; list=(a 'b c'); declare -A map=([k]=v); declare -i n=3")
     result = await run('echo "$plain"; echo "${list[1]} ${map[k]}"; n+=2; echo $n')
