@@ -58,13 +58,13 @@ async def rehearse(
     try:
         async with open_backend(settings, clock) as backend, open_store(own, clock) as store:
             catalog = await anyio.to_thread.run_sync(load_catalog, settings)
-            scorer = Scorer(own, clock, store, catalog, Datasets(settings), backend)
-            for name in wanted:
-                task, place = catalog.task(name), folder / f"task-{name}"
-                place.mkdir()
-                rehearsal = Rehearsal(scorer, backend, task, variant, place, bar(name))
-                findings += await rehearsal.play()
-                await anyio.to_thread.run_sync(_remove, place)
+            async with Scorer(own, clock, store, catalog, Datasets(settings), backend) as scorer:
+                for name in wanted:
+                    task, place = catalog.task(name), folder / f"task-{name}"
+                    place.mkdir()
+                    rehearsal = Rehearsal(scorer, backend, task, variant, place, bar(name))
+                    findings += await rehearsal.play()
+                    await anyio.to_thread.run_sync(_remove, place)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_remove, folder)

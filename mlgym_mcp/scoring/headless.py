@@ -72,7 +72,8 @@ async def open_scorer(
         if backend is None:
             backend = await stack.enter_async_context(open_backend(settings, clock))
         catalog = await anyio.to_thread.run_sync(load_catalog, settings)
-        yield Scorer(settings, clock, store, catalog, Datasets(settings), backend)
+        scorer = Scorer(settings, clock, store, catalog, Datasets(settings), backend)
+        yield await stack.enter_async_context(scorer)
 
 
 async def score_path(

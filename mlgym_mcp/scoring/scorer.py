@@ -7,23 +7,27 @@ is a grade that says so, never the agent's zero; the submission is kept and can 
 
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup, TaskStatus
 
 from mlgym_mcp.base.clock import Clock
-from mlgym_mcp.base.errors import EngineMissing, JudgeFailed, NotFound, SandboxError
+from mlgym_mcp.base.errors import EngineMissing, JudgeFailed, NotFound, SandboxError, ServerError
 from mlgym_mcp.base.programs import program_copy
 from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.base.tasks import owned_tasks
 from mlgym_mcp.catalog import Catalog, DatasetFolders, Datasets, Preparation, Task
 from mlgym_mcp.sandbox.contract import Backend, Report, silent
 from mlgym_mcp.scoring.keeping import keep, lay_out, locate
 from mlgym_mcp.scoring.preparing import prepare_dataset
 from mlgym_mcp.scoring.scratch import Scratch
-from mlgym_mcp.scoring.trial import HARNESS, Trial, hold
+from mlgym_mcp.scoring.trial import HARNESS, Trial, held
 from mlgym_mcp.store import Store
 from mlgym_mcp.types.grade import Grade, GradeKind, JudgeReport, Submission
 from mlgym_mcp.types.task import SubmissionSpec, Variant
@@ -35,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Scorer:
-    """Grades submissions of the catalog's tasks with one backend."""
+    """Grades submissions of the catalog's tasks with one backend; used as `async with`."""
 
     def __init__(
         self,
@@ -53,6 +57,20 @@ class Scorer:
         self._scratch = Scratch(settings.home)
         self._clock = clock
         self._backend = backend
+        self._exits = AsyncExitStack()
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await self._exits.enter_async_context(owned_tasks(cancel=False))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._exits.__aexit__(kind, error, trace)
 
     @property
     def engine(self) -> str:
@@ -120,14 +138,12 @@ class Scorer:
         report(f"grading {task.id}", None)
         grade_id = f"g-{secrets.token_hex(8)}"
         started = self._clock.monotonic()
-        async with self._scratch.folder(grade_id) as scratch:
-            place = scratch / "submission"
-            await anyio.to_thread.run_sync(lay_out, self.store.artefacts, submission, place)
-            if seed is None:
-                seed = secrets.randbits(_SEED_BITS)
-            harness = await _in_thread(program_copy, self._home, HARNESS)
-            trial = Trial(grade_id, task, variant, kind, seed, data, harness, scratch)
-            status, judged = await self._judged(trial)
+        if seed is None:
+            seed = secrets.randbits(_SEED_BITS)
+        harness = await _in_thread(program_copy, self._home, HARNESS)
+        folder = self._scratch.place(grade_id)
+        trial = Trial(grade_id, task, variant, kind, seed, data, harness, folder)
+        status, judged = await self._judged(trial, submission)
         grade = Grade(
             id=grade_id,
             task=task.id,
@@ -174,12 +190,14 @@ class Scorer:
         async with self._scratch.folder(f"taking-{secrets.token_hex(4)}") as scratch:
             return await _in_thread(keep, self.store.artefacts, spec, root, wanted, scratch)
 
-    async def _judged(self, trial: Trial) -> tuple[Any, JudgeReport]:
+    async def _judged(self, trial: Trial, submission: Submission) -> tuple[Any, JudgeReport]:
         """The report, or what stands for it when the judge or its sandbox failed."""
+        if self._tasks is None:
+            raise ServerError("The scorer is not open.", fix="Use it as `async with`.")
         log = self._home / "failures" / f"{trial.id}.log"
         named = {"log": log.relative_to(self._home).as_posix()}
         try:
-            report = await hold(self._backend, trial)
+            report: JudgeReport = await self._tasks.start(self._try, trial, submission)
         except EngineMissing:
             raise
         except (JudgeFailed, SandboxError) as error:
@@ -192,6 +210,16 @@ class Scorer:
         # the agent hears of the evidence only
         await _in_thread(_write_log, log, "\n".join((*report.evidence, report.kept, "")))
         return "graded", report.model_copy(update={"details": {**report.details, **named}})
+
+    async def _try(
+        self, trial: Trial, submission: Submission, *, task_status: TaskStatus[JudgeReport]
+    ) -> None:
+        """Hold one trial; nobody who waits for its report waits until all is tidied up."""
+        async with self._scratch.folder(trial.id) as folder:
+            place = folder / "submission"
+            await _in_thread(lay_out, self.store.artefacts, submission, place)
+            async with held(self._backend, trial) as report:
+                task_status.started(report)
 
 
 async def _in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -35,6 +35,10 @@ class Scratch:
     def __init__(self, home: Path) -> None:
         self._folder = home / "grading"
 
+    def place(self, name: str) -> Path:
+        """Where the folder of that name is, while it is."""
+        return self._folder / name
+
     @asynccontextmanager
     async def folder(self, name: str) -> AsyncGenerator[Path]:
         """A new folder, gone after the block.
@@ -42,7 +46,7 @@ class Scratch:
         Raises:
             ServerError: It cannot be made.
         """
-        folder = self._folder / name
+        folder = self.place(name)
         await anyio.to_thread.run_sync(_make, folder)
         try:
             yield folder

@@ -8,7 +8,8 @@ knows nothing of stores or sessions.
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -64,8 +65,9 @@ class Room:
         self.job = job
 
 
-async def hold(backend: Backend, trial: Trial) -> JudgeReport:
-    """Open the sandboxes, let the judge judge, and read its report.
+@asynccontextmanager
+async def held(backend: Backend, trial: Trial) -> AsyncGenerator[JudgeReport]:
+    """The judge's report; its sandboxes are closed after the block.
 
     Raises:
         JudgeFailed: There is no report to believe; the message ends with the judge's last lines.
@@ -78,7 +80,7 @@ async def hold(backend: Backend, trial: Trial) -> JudgeReport:
         seconds = trial.task.spec.judge.seconds + _START_SECONDS
         result = await rooms["judge"].job.wait(seconds)
         report = await anyio.to_thread.run_sync(_read_report, trial, result)
-        return await _with_aftermath(report, trial, rooms.get("player"))
+        yield await _with_aftermath(report, trial, rooms.get("player"))
     finally:
         await _close_all(rooms)
 

@@ -108,6 +108,7 @@ async def test_without_an_engine_nothing_is_graded_and_the_fix_is_said(
     scorer: Scorer, settings: Settings, always_zero: Path
 ) -> None:
     catalog, datasets = load_catalog(settings), Datasets(settings)
-    without = Scorer(settings, SystemClock(), scorer.store, catalog, datasets, Absent([]))
-    with pytest.raises(EngineMissing):
-        await score_path(without, "battle-of-sexes", "mini", always_zero)
+    absent = Scorer(settings, SystemClock(), scorer.store, catalog, datasets, Absent([]))
+    async with absent as without:
+        with pytest.raises(EngineMissing):
+            await score_path(without, "battle-of-sexes", "mini", always_zero)

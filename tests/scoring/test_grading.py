@@ -200,7 +200,8 @@ async def test_ten_gradings_at_once_do_not_disturb_each_other(
 
 
 async def test_nothing_of_a_grading_is_left_behind(
-    scorer: Scorer, engine_settings: Settings, always_zero: Path
+    engine_settings: Settings, always_zero: Path
 ) -> None:
-    await score_path(scorer, "battle-of-sexes", "mini", always_zero)
+    async with open_scorer(engine_settings, SystemClock()) as scorer:
+        await score_path(scorer, "battle-of-sexes", "mini", always_zero)
     assert list((engine_settings.home / "grading").iterdir()) == []
