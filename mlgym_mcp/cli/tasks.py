@@ -16,7 +16,6 @@ from mlgym_mcp.catalog.template import TODO_NAME, Kind, new_task
 from mlgym_mcp.cli.findings import show_findings
 from mlgym_mcp.cli.launch import read_settings, run
 from mlgym_mcp.cli.screen import JsonFlag, bars, note, show_json, show_table
-from mlgym_mcp.evaluation import rehearse
 from mlgym_mcp.types.finding import Finding
 from mlgym_mcp.types.task import Variant
 
@@ -71,6 +70,8 @@ def check(
     settings, names = _places(read_settings(), wanted or [])
     findings = check_tasks(settings, names)
     if rehearsed:
+        from mlgym_mcp.evaluation import rehearse  # noqa: PLC0415 - a second to load, for this alone
+
         broken = {f.check.removeprefix("task ") for f in findings if f.state == "failed"}
         known = names or list(load_catalog(settings).tasks)
         sound = [name for name in known if name not in broken]
