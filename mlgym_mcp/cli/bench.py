@@ -22,9 +22,9 @@ def bench(
     """Measure medians, each beside its rival in the same run; exit status 1 if a target is missed."""
     rows = run(_bench, read_settings(), sessions, as_json)
     if as_json:
-        show_json([row.model_dump(mode="json") | {"met": row.met} for row in rows])
+        show_json([row.model_dump(mode="json") | _judged(row) for row in rows])
     else:
-        heads = ("what", "engine", "median", "p95", "runs", "target", "", "compared with")
+        heads = ("what", "engine", "median", "p95", "runs", "target", "", "compared with", "ratio")
         show_table(heads, [_cells(row) for row in rows])
     if any(row.met is False for row in rows):
         raise typer.Exit(1)
@@ -33,6 +33,10 @@ def bench(
 async def _bench(settings: Settings, sessions: int, quiet: bool) -> list[Row]:
     with bars(quiet=quiet) as drawn:
         return await measure(settings, sessions, drawn.add("measuring"))
+
+
+def _judged(row: Row) -> dict[str, object]:
+    return {"met": row.met, "ratio": row.ratio}
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -45,9 +49,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         "" if row.target is None else f"<= {_amount(row.target, row.unit)}",
         {True: "met", False: "missed", None: ""}[row.met],
         "" if row.rival_value is None else f"{row.rival} {_amount(row.rival_value, row.unit)}",
+        _times(row.ratio),
     )
 
 
 def _amount(value: float, unit: str) -> str:
     digits = 2 if unit in {"ms", "MB"} and value < 10 else 0
     return f"{value:.{digits}f} {unit}"
+
+
+def _times(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio:.1f}" if ratio >= 1 else f"1/{1 / ratio:.1f}"

@@ -57,6 +57,7 @@ class Scorer:
         self._scratch = Scratch(settings.home)
         self._clock = clock
         self._backend = backend
+        self._harness: Path | None = None
         self._exits = AsyncExitStack()
         self._tasks: TaskGroup | None = None
 
@@ -140,9 +141,10 @@ class Scorer:
         started = self._clock.monotonic()
         if seed is None:
             seed = secrets.randbits(_SEED_BITS)
-        harness = await _in_thread(program_copy, self._home, HARNESS)
+        if self._harness is None:
+            self._harness = await _in_thread(program_copy, self._home, HARNESS)
         folder = self._scratch.place(grade_id)
-        trial = Trial(grade_id, task, variant, kind, seed, data, harness, folder)
+        trial = Trial(grade_id, task, variant, kind, seed, data, self._harness, folder)
         status, judged = await self._judged(trial, submission)
         grade = Grade(
             id=grade_id,

@@ -45,4 +45,4 @@ async def test_neither_labels_nor_submissions_nor_the_store_can_be_read(
     assert grade.integrity == "invalid"
     assert (data.private / "labels.csv").is_file()
     open_to_all = {path.relative_to(settings.home).parts[0] for path in readable(settings.home)}
-    assert open_to_all <= {"environments", "supervisor", "store.lock"}
+    assert open_to_all <= {"environments", "programs", "store.lock"}

@@ -185,7 +185,16 @@ INVALID = {
         "timed out",
     ),
     "kills everything it can": (
-        "import os\ndef row_strategy(history): os.kill(-1, 9); os.kill(os.getpid(), 9)",
+        """
+        import os
+
+        def row_strategy(history):
+            try:
+                os.kill(-1, 9)
+            except ProcessLookupError:
+                pass  # there was nothing else
+            os.kill(os.getpid(), 9)
+        """,
         "ended without an answer",
     ),
 }

@@ -33,3 +33,8 @@ class Row(Frozen):
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
         return None if self.target is None else self.value <= self.target
+
+    @property
+    def ratio(self) -> float | None:
+        """How often the rival fits into this figure: what carries from one machine to another."""
+        return self.value / self.rival_value if self.rival_value else None
