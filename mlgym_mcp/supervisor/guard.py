@@ -1,23 +1,22 @@
 """What the kernel is asked so that commands cannot touch the supervisor, nor escape it."""
 
-import ctypes
 import errno
 import os
 import resource
 
-from mlgym_mcp.supervisor.lean import signal, suppress
+from mlgym_mcp.supervisor.lean import prctl, signal, suppress
 from mlgym_mcp.supervisor.options import Options
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _RLIMIT_LOCKS = 10
 _LIMIT_TRIES = 10_000
-_prctl = ctypes.CDLL(None).prctl
 
 
 def protect_self() -> None:
     """Let nobody of the same user trace this process or open what it has open."""
-    _prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError("the kernel would let others trace the supervisor")
     # Caught rather than ignored: what is ignored stays so in a program that is started.
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, lambda _signal, _frame: None)
@@ -26,7 +25,7 @@ def protect_self() -> None:
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent ended."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def confine(pid: int, options: Options, mark: int) -> None:

@@ -1,7 +1,8 @@
-"""What Python's own library has too, without all that its modules import.
+"""What Python's own library has too, without all that its modules import and make.
 
 Every sandbox starts the supervisor anew. Half of that time went into enumerations (`signal`),
-regular expressions (`json`) and collections (`contextlib`), none of which it needs.
+regular expressions (`json`), collections (`contextlib`) and the types of C (`ctypes`), none of
+which it needs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-__all__ = ["TYPE_CHECKING", "dumps", "loads", "signal", "suppress"]
+__all__ = ["TYPE_CHECKING", "dumps", "loads", "prctl", "signal", "suppress"]
 
 
 class suppress:  # noqa: N801 - the name that contextlib gives it
@@ -65,6 +66,22 @@ except (ImportError, AttributeError, TypeError):
 
     _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False).iterencode
     _read = json.JSONDecoder(parse_constant=_refuse).raw_decode
+
+
+try:
+    import _ctypes
+
+    _myself: Any = None
+    _prctl = _ctypes.dlsym(_ctypes.dlopen(_myself, 2), "prctl")
+
+    def prctl(*arguments: int) -> int:
+        """What the C library's function of that name answers."""
+        return _ctypes.call_function(_prctl, arguments)
+
+except (ImportError, AttributeError, OSError):
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
 
 
 def dumps(value: object) -> str:

@@ -11,6 +11,7 @@ from mlgym_mcp.base.shipped import package_folder
 from mlgym_mcp.supervisor import lean
 
 _HEAVY = [
+    "ctypes",
     "re",
     "enum",
     "json",
@@ -83,10 +84,15 @@ for text in ('{"a', '["\\\\u12"]', '{"a":NaN}'):
     assert (done.stdout, done.stderr) == ("refused\n" * 3, "")
 
 
-def test_another_python_without_these_parts_has_the_same_json() -> None:
+def test_another_python_without_these_parts_has_the_same() -> None:
     done = _python(f"""
-sys.modules["_json"] = None
-from mlgym_mcp.supervisor.lean import dumps, loads
+sys.modules["_json"] = sys.modules["_ctypes"] = None
+import types
+sys.modules["ctypes"] = types.SimpleNamespace(
+    CDLL=lambda name: types.SimpleNamespace(prctl=lambda *given: given)
+)
+from mlgym_mcp.supervisor.lean import dumps, loads, prctl
+assert prctl(3, 0) == (3, 0)
 for value in {_VALUES!r}:
     print(dumps(value) if loads(dumps(value)) is not None else "lost")
 """)
