@@ -23,6 +23,7 @@ from mlgym_mcp.base.programs import Program
 from mlgym_mcp.base.shipped import package_folder
 from mlgym_mcp.catalog import DatasetFolders, Task
 from mlgym_mcp.sandbox.contract import Backend, Command, Job, Mount, Sandbox, SandboxSpec
+from mlgym_mcp.scoring.harness.verdict import PLAYER_ENDED
 from mlgym_mcp.scoring.scratch import disk_blamed
 from mlgym_mcp.types.budget import Limits
 from mlgym_mcp.types.command import CommandResult
@@ -37,6 +38,11 @@ _START_SECONDS = 90.0
 """For opening the other sandbox, beside the judge's own time."""
 
 _AFTERMATH_SECONDS = 0.3
+"""For the end of a player that most likely lives."""
+
+_ENDED_SECONDS = 3.0
+"""For word of one that has ended: a busy machine takes its time over it."""
+
 _VARIABLES = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 
@@ -241,8 +247,9 @@ async def _with_aftermath(report: JudgeReport, trial: Trial, player: Room | None
     """Name the limit that ended a player, which only its own sandbox knows."""
     if player is None or report.integrity != "invalid":
         return report
+    ended = any(PLAYER_ENDED in line for line in report.evidence)
     try:
-        result = await player.job.wait(_AFTERMATH_SECONDS)
+        result = await player.job.wait(_ENDED_SECONDS if ended else _AFTERMATH_SECONDS)
     except SandboxError:
         return _with_evidence(report, "the player's sandbox died")
     limits = set(result.limits_hit if result else ()) - {"output"}

@@ -22,7 +22,7 @@ from .frames import (
     encode,
     encode_head,
 )
-from .verdict import Label, Verdict, invalid, tampered
+from .verdict import PLAYER_ENDED, Label, Verdict, invalid, tampered
 
 _LOAD_CALLS = 10.0
 """Loading the submission may take as long as this many calls."""
@@ -179,8 +179,7 @@ class Player:
         except Overlong as error:
             raise tampered(str(error)) from None
         except ConnectionError:
-            said = "the player's process ended without an answer"
-            raise invalid(f"{self._what}: {said}") from None
+            raise invalid(f"{self._what}: {PLAYER_ENDED}") from None
         return self._answer(*came, number)
 
     def _answer(

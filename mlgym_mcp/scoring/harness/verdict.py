@@ -8,6 +8,7 @@ from typing import Literal
 
 Label = Literal["invalid", "tampered", "leaked"]
 MAX_EVIDENCE = 20
+PLAYER_ENDED = "the player's process ended without an answer"
 _MAX_CHARACTERS = 500
 
 
