@@ -58,7 +58,8 @@ async def rehearse(
     try:
         async with open_backend(settings, clock) as backend, open_store(own, clock) as store:
             catalog = await anyio.to_thread.run_sync(load_catalog, settings)
-            async with Scorer(own, clock, store, catalog, Datasets(settings), backend) as scorer:
+            scorer = Scorer(own, clock, store, catalog, Datasets(settings), backend)
+            async with scorer.running():
                 for name in wanted:
                     task, place = catalog.task(name), folder / f"task-{name}"
                     place.mkdir()

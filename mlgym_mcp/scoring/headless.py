@@ -73,7 +73,7 @@ async def open_scorer(
             backend = await stack.enter_async_context(open_backend(settings, clock))
         catalog = await anyio.to_thread.run_sync(load_catalog, settings)
         scorer = Scorer(settings, clock, store, catalog, Datasets(settings), backend)
-        yield await stack.enter_async_context(scorer)
+        yield await stack.enter_async_context(scorer.running())
 
 
 async def score_path(

@@ -6,11 +6,10 @@ is a grade that says so, never the agent's zero; the submission is kept and can 
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -39,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Scorer:
-    """Grades submissions of the catalog's tasks with one backend; used as `async with`."""
+    """Grades submissions of the catalog's tasks with one backend, while it is `running`."""
 
     def __init__(
         self,
@@ -58,20 +57,13 @@ class Scorer:
         self._clock = clock
         self._backend = backend
         self._harness: Path | None = None
-        self._exits = AsyncExitStack()
         self._tasks: TaskGroup | None = None
 
-    async def __aenter__(self) -> Self:
-        self._tasks = await self._exits.enter_async_context(owned_tasks(cancel=False))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        return await self._exits.__aexit__(kind, error, trace)
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Self]:
+        """Able to grade in the block; what gradings leave is tidied up at its end at the latest."""
+        async with owned_tasks(cancel=False) as self._tasks:
+            yield self
 
     @property
     def engine(self) -> str:
@@ -195,7 +187,7 @@ class Scorer:
     async def _judged(self, trial: Trial, submission: Submission) -> tuple[Any, JudgeReport]:
         """The report, or what stands for it when the judge or its sandbox failed."""
         if self._tasks is None:
-            raise ServerError("The scorer is not open.", fix="Use it as `async with`.")
+            raise ServerError("The scorer is not running.", fix="Use it in `async with running()`.")
         log = self._home / "failures" / f"{trial.id}.log"
         named = {"log": log.relative_to(self._home).as_posix()}
         try:

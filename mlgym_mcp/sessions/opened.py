@@ -56,7 +56,7 @@ async def open_sessions(
             backend = await stack.enter_async_context(open_backend(settings, clock))
         datasets = Datasets(settings)
         scorer = Scorer(settings, clock, store, catalog, datasets, backend)
-        await stack.enter_async_context(scorer)
+        await stack.enter_async_context(scorer.running())
         tasks = await stack.enter_async_context(owned_tasks())
         parts = Parts(settings, clock, store, catalog, datasets, backend, scorer, tasks)
         yield await _composed(parts, measure)

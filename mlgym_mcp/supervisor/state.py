@@ -29,6 +29,9 @@ _DEFAULT = frozenset({"braceexpand", "hashall", "interactive-comments"})
 _LOOKED_UP = (b'declare -x HOME="', b'declare -x SHELL="')
 """Variables for which bash looks its user up when it starts without them."""
 
+_SHORT = 4096
+"""The kernel starts nothing with a variable of more than 128 KiB, not even the shell to mend it."""
+
 _BASH_OWN = frozenset(
     b"BASH BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_ALIASES BASH_ARGV0 BASH_CMDS BASH_COMMAND"
     b" BASH_EXECUTION_STRING BASH_LINENO BASH_LOADABLES_PATH BASH_REMATCH BASH_SOURCE"
@@ -72,7 +75,9 @@ class State:
         early = [f"set -o {name}" for name in sorted(set_now - _LATE - _DEFAULT - {""})]
         early += [f"set +o {name}" for name in sorted(_DEFAULT - set_now)]
         lines = [line for line in variables.splitlines() if not _is_own(line)]
-        self.variables = _variables(line for line in lines if line.startswith(_LOOKED_UP))
+        self.variables = _variables(
+            line for line in lines if line.startswith(_LOOKED_UP) and len(line) < _SHORT
+        )
         """Those the next bash is started with; restoring says exactly what each of them holds."""
 
         self.text = b"\n".join(

@@ -37,6 +37,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "test_a_job_is_waited_for_looked_at_and_found_again": _NO_BASH,
         "test_a_script_of_a_megabyte_runs": _NO_BASH,
         "test_a_home_of_ones_own_lasts_and_what_is_not_exported_stays_so": _NO_BASH,
+        "test_a_home_too_long_for_any_program_leaves_a_shell_to_mend_it": _NO_BASH,
         "test_plain_variables_and_arrays_last": _NO_BASH,
         "test_functions_aliases_and_options_last": _NO_BASH,
         "test_exported_functions_reach_programs": _NO_BASH,

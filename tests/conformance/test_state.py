@@ -33,6 +33,12 @@ async def test_a_home_of_ones_own_lasts_and_what_is_not_exported_stays_so(run: R
     assert (await run(shown)).output == '/workspace/my "own" $HOME\n1\n0\n/bin/bash\n'
 
 
+async def test_a_home_too_long_for_any_program_leaves_a_shell_to_mend_it(run: Run) -> None:
+    await run("export HOME=$(printf %0300000d 0) SHELL=$(printf %0300000d 0)")
+    assert (await run("echo ${#HOME} ${#SHELL}")).output == "300000 300000\n"
+    assert (await run("export HOME=/tmp SHELL=/bin/bash; env | grep ^HOME")).output == "HOME=/tmp\n"
+
+
 async def test_plain_variables_and_arrays_last(run: Run) -> None:
     await run("plain=$'two\\nlines'; list=(a 'b c'); declare -A map=([k]=v); declare -i n=3")
     result = await run('echo "$plain"; echo "${list[1]} ${map[k]}"; n+=2; echo $n')

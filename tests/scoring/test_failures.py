@@ -109,6 +109,6 @@ async def test_without_an_engine_nothing_is_graded_and_the_fix_is_said(
 ) -> None:
     catalog, datasets = load_catalog(settings), Datasets(settings)
     absent = Scorer(settings, SystemClock(), scorer.store, catalog, datasets, Absent([]))
-    async with absent as without:
+    async with absent.running() as without:
         with pytest.raises(EngineMissing):
             await score_path(without, "battle-of-sexes", "mini", always_zero)
