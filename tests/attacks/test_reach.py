@@ -104,16 +104,25 @@ async def test_parents_of_the_submission_lead_nowhere(probe: Probe) -> None:
     assert found == []
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Every file below, and what is in it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 async def test_what_the_judge_and_player_run_cannot_be_changed(
     probe: Probe, scorer: Scorer, attacked_settings: Settings
 ) -> None:
     before = scorer.catalog.task("battle-of-sexes").digest
+    assert await probe("found = []") == []
+    programs = contents(attacked_settings.home / "programs")
+    assert {path.suffix for path in programs} >= {".py", ".pyc"}
     found = await probe(
         """
         import os
         found = []
-        for top in ("/harness", "/player", "/submission", "/public", "/channel", "/opt/env", "/usr",
-                    "/etc", "/opt"):
+        for top in ("/harness", "/harness/harness/__pycache__", "/opt/mlgym/mlgym_mcp/supervisor",
+                    "/player", "/submission", "/public", "/channel", "/opt/env", "/usr", "/etc",
+                    "/opt"):
             for folder, _, files in os.walk(top):
                 for path in [folder + "/forged.py", *(folder + "/" + f for f in files[:20])]:
                     try:
@@ -126,12 +135,13 @@ async def test_what_the_judge_and_player_run_cannot_be_changed(
                         found.append(path)
                     except OSError:
                         pass
-                if folder.count("/") > 3:
+                if folder.count("/") > 4:
                     break
         """
     )
     assert found == []
     assert scorer.catalog.task("battle-of-sexes").digest == before
+    assert contents(attacked_settings.home / "programs") == programs
     for folder in (package_folder(), shipped("tasks"), attacked_settings.home / "artefacts"):
         assert not list(folder.rglob("forged.py"))
 
