@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import anyio
+
 
 @dataclass(frozen=True)
 class Program:
@@ -26,6 +28,25 @@ class Program:
 
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further files below `root`, and what is in them."""
+
+
+class ProgramCopy:
+    """The copy of a program below one home, made when it is first asked for."""
+
+    def __init__(self, home: Path, program: Program) -> None:
+        self._home = home
+        self._program = program
+        self._folder: Path | None = None
+        self._making = anyio.Lock(fast_acquire=True)
+
+    async def folder(self) -> Path:
+        """The folder to mount at the program's `root`."""
+        # one makes it: many at once would each compile everything
+        async with self._making:
+            if self._folder is None:
+                made = await anyio.to_thread.run_sync(program_copy, self._home, self._program)
+                self._folder = made
+        return self._folder
 
 
 def program_copy(home: Path, program: Program) -> Path:

@@ -20,6 +20,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from mlgym_mcp.base.errors import EngineMissing, SandboxDead, SandboxError
+from mlgym_mcp.base.programs import ProgramCopy
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.tasks import owned_tasks
 from mlgym_mcp.sandbox.cell import Cell
@@ -28,7 +29,7 @@ from mlgym_mcp.sandbox.contract import Backend, Report, Sandbox, SandboxSpec, si
 from mlgym_mcp.sandbox.environments import Environment
 from mlgym_mcp.sandbox.jail import jail_argv, supervisor_python
 from mlgym_mcp.sandbox.link import Link
-from mlgym_mcp.sandbox.program import program_folder, supervisor_argv, supervisor_options
+from mlgym_mcp.sandbox.program import SUPERVISOR, supervisor_argv, supervisor_options
 from mlgym_mcp.sandbox.remote import RemoteSandbox
 from mlgym_mcp.sandbox.share import kernel_counts, take_share
 from mlgym_mcp.types.finding import Finding
@@ -57,7 +58,7 @@ class Bubblewrap(Backend):
         self._ready: dict[str, Environment] = {}
         self._bwrap = shutil.which("bwrap")
         self._cgroups: Cgroups | None = None
-        self._program = Path()
+        self._program = ProgramCopy(settings.home, SUPERVISOR)
         self._open: dict[str, Cell] = {}
         self._opening = anyio.Semaphore(2 * (os.cpu_count() or 1))
         self._exits = AsyncExitStack()
@@ -100,12 +101,13 @@ class Bubblewrap(Backend):
         if self._tasks is None:
             raise SandboxError("The backend is not open.", fix="Use it as `async with`.")
         environment = await self._prepared(spec.environment, silent)
+        program = await self._program.folder()
         async with self._opening:
             others = [cell.share for cell in self._open.values()]
             share = await to_thread.run_sync(take_share, spec, self._cgroups, others)
             cell = Cell(spec, share)
             try:
-                cell.launch(self._argv(self._bwrap, cell, environment))
+                cell.launch(_argv(self._bwrap, cell, environment, program))
                 link = await cell.link()
                 self._tasks.start_soon(self._tend, cell, link)
                 await link.greeting(_GREETING_SECONDS)
@@ -140,18 +142,9 @@ class Bubblewrap(Backend):
                     group.start_soon(cell.end)
 
     async def _prepared(self, name: str, report: Report) -> Environment:
-        if self._program == Path():
-            self._program = await to_thread.run_sync(program_folder, self._settings)
         if name not in self._ready:
             self._ready[name] = await self._environments.ensure(name, report)
         return self._ready[name]
-
-    def _argv(self, bwrap: str, cell: Cell, environment: Environment) -> list[str]:
-        spec, share = cell.spec, cell.share
-        jail = jail_argv(Path(bwrap), spec, environment, self._program, share, cell.filter)
-        options = supervisor_options(spec, **share.watched(spec.limits))
-        supervisor = supervisor_argv(supervisor_python(environment), "stdio", options)
-        return [*(joining(share.cgroup) if share.cgroup else ()), *jail, *supervisor]
 
     async def _tend(self, cell: Cell, link: Link) -> None:
         self._open[cell.spec.name] = cell
@@ -174,6 +167,14 @@ def missing() -> EngineMissing:
     return EngineMissing(
         "The program `bwrap` is not installed.", fix=f"Install it: `{_install_command()}`."
     )
+
+
+def _argv(bwrap: str, cell: Cell, environment: Environment, program: Path) -> list[str]:
+    spec, share = cell.spec, cell.share
+    jail = jail_argv(Path(bwrap), spec, environment, program, share, cell.filter)
+    options = supervisor_options(spec, **share.watched(spec.limits))
+    supervisor = supervisor_argv(supervisor_python(environment), "stdio", options)
+    return [*(joining(share.cgroup) if share.cgroup else ()), *jail, *supervisor]
 
 
 def _install_command() -> str:

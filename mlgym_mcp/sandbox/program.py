@@ -5,11 +5,9 @@ Above: the backends that start it, each in its own kind of sandbox. Below: the `
 
 import json
 import os
-from pathlib import Path
 from typing import Literal
 
-from mlgym_mcp.base.programs import Program, program_copy
-from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.base.programs import Program
 from mlgym_mcp.base.shipped import package_folder
 from mlgym_mcp.sandbox.contract import SandboxSpec
 
@@ -24,10 +22,8 @@ _ETC = {
 }
 
 
-def program_folder(settings: Settings) -> Path:
-    """The folder to mount at `PROGRAM_ROOT`; made when it is not there. Blocking, quick."""
-    package = package_folder() / "supervisor"
-    return program_copy(settings.home, Program(package, PROGRAM_ROOT, "mlgym_mcp/supervisor", _ETC))
+SUPERVISOR = Program(package_folder() / "supervisor", PROGRAM_ROOT, "mlgym_mcp/supervisor", _ETC)
+"""What runs first in every sandbox."""
 
 
 def supervisor_argv(python: str, mode: Literal["stdio", "listen"], *arguments: str) -> list[str]:

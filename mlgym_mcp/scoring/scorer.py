@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from mlgym_mcp.base.clock import Clock
 from mlgym_mcp.base.errors import EngineMissing, JudgeFailed, NotFound, SandboxError, ServerError
-from mlgym_mcp.base.programs import program_copy
+from mlgym_mcp.base.programs import ProgramCopy
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.tasks import owned_tasks
 from mlgym_mcp.catalog import Catalog, DatasetFolders, Datasets, Preparation, Task
@@ -56,7 +56,7 @@ class Scorer:
         self._scratch = Scratch(settings.home)
         self._clock = clock
         self._backend = backend
-        self._harness: Path | None = None
+        self._harness = ProgramCopy(settings.home, HARNESS)
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -133,10 +133,9 @@ class Scorer:
         started = self._clock.monotonic()
         if seed is None:
             seed = secrets.randbits(_SEED_BITS)
-        if self._harness is None:
-            self._harness = await _in_thread(program_copy, self._home, HARNESS)
+        harness = await self._harness.folder()
         folder = self._scratch.place(grade_id)
-        trial = Trial(grade_id, task, variant, kind, seed, data, self._harness, folder)
+        trial = Trial(grade_id, task, variant, kind, seed, data, harness, folder)
         status, judged = await self._judged(trial, submission)
         grade = Grade(
             id=grade_id,

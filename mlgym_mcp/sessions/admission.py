@@ -28,6 +28,21 @@ _FLOOR_SHARE = 0.05
 _OPENING_BYTES = 96 * _MIB
 _LOAD_PER_CPU = 16.0
 _LOOK_SECONDS = 0.25
+_TELL_SECONDS = 1.0
+"""How often those behind the first in line look where they stand."""
+
+
+class _Ticket:
+    """A place in the line."""
+
+    def __init__(self) -> None:
+        self.called = anyio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait to be called, so long at most."""
+        with anyio.move_on_after(seconds):
+            await self.called.wait()
+        self.called = anyio.Event()
 
 
 class Admission:
@@ -45,12 +60,10 @@ class Admission:
         self._queue_seconds = queue_seconds
         self._count = count
         self._measure = measure
-        self._line: list[object] = []
+        self._line: list[_Ticket] = []
         self._opening = 0
         self._reason = ""
         """What the first in line waits for."""
-
-        self._moved = anyio.Event()
 
     @asynccontextmanager
     async def admitted(self, report: Report) -> AsyncGenerator[None]:
@@ -67,12 +80,12 @@ class Admission:
             self.look_again()
 
     def look_again(self) -> None:
-        """Something was freed: whoever waits should look."""
-        self._moved.set()
-        self._moved = anyio.Event()
+        """Something was freed: the first in line should look."""
+        if self._line:
+            self._line[0].called.set()
 
     async def _wait(self, report: Report) -> None:
-        ticket, told = object(), 0
+        ticket, told = _Ticket(), 0
         self._line.append(ticket)
         try:
             with anyio.move_on_after(self._queue_seconds):
@@ -81,8 +94,7 @@ class Admission:
                     if position != told:
                         report(f"waiting for room, position {position}{self._reason}", None)
                         told = position
-                    with anyio.move_on_after(_LOOK_SECONDS):
-                        await self._moved.wait()
+                    await ticket.wait(_LOOK_SECONDS if position == 1 else _TELL_SECONDS)
                 return
             position = self._line.index(ticket) + 1
         finally:
@@ -94,7 +106,7 @@ class Admission:
             fix="End sessions that are not needed, or try again later.",
         )
 
-    async def _let_in(self, ticket: object) -> bool:
+    async def _let_in(self, ticket: _Ticket) -> bool:
         if self._line[0] is not ticket:
             return False
         short = await self._short()

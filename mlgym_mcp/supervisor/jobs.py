@@ -5,6 +5,7 @@ process to start.
 """
 
 import os
+import time
 
 from mlgym_mcp.supervisor.disk import Disk
 from mlgym_mcp.supervisor.ending import Ending
@@ -18,11 +19,9 @@ from mlgym_mcp.supervisor.shell import Shell
 from mlgym_mcp.supervisor.state import State, script_text
 from mlgym_mcp.supervisor.watchman import Watchman
 
-_READY = 2
-"""Shells kept waiting: the next command takes one while the one after it still starts.
-
-The first command finds one alone: many a sandbox has no second.
-"""
+_CLOSE_SECONDS = 0.1
+"""Commands this close to each other have two shells kept waiting for those that follow: the next
+takes one while the one after it still starts. Others have one, as the first has."""
 
 _MOST_STARTS = 5
 _MAKE_ROOM_SECONDS = 0.2
@@ -44,6 +43,7 @@ class Jobs:
         self._cwd = "/workspace"
         self._ready: list[Shell] = []
         self._wanted = 1
+        self._ended = float("-inf")
         self._watchman = Watchman(loop, options, self._running)
         self._kills, self._refused = self._watchman.counted()
         self.disk = Disk(loop, options, self._any_lives, self._disk_full)
@@ -55,6 +55,8 @@ class Jobs:
 
     def start(self, order: Order, stdin: bytes) -> Job:
         """Start a command."""
+        close = self._running or time.monotonic() < self._ended + _CLOSE_SECONDS
+        self._wanted = 2 if close else 1
         try:
             shell = self._take_shell(order)
         except OSError as error:
@@ -144,7 +146,7 @@ class Jobs:
                 self._state = state
         job.finish(state.cwd if state else self._cwd)
         self._forget_old()
-        self._wanted = _READY
+        self._ended = time.monotonic()
         self._loop.later(0, self._prepare)
 
     def _note_limits(self, job: Job) -> None:
@@ -203,8 +205,9 @@ class Jobs:
 
     def _any_lives(self) -> bool:
         """Whether a command runs, or anything that an earlier one left running."""
+        ours = {os.getpid(), *(shell.pid for shell in self._ready)}
         return bool(self._running) or any(
-            process.alive and self._left_over(process) for process in table().values()
+            process.alive and self._left_over(process) for process in table(without=ours).values()
         )
 
     def _owned(self, process: Process) -> bool:

@@ -1,8 +1,13 @@
 """The process table, as far as this process-id namespace shows it."""
 
+from __future__ import annotations
+
 import os
 
-from mlgym_mcp.supervisor.lean import suppress
+from mlgym_mcp.supervisor.lean import TYPE_CHECKING, suppress
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Process:
@@ -27,11 +32,11 @@ class Process:
         return None
 
 
-def table() -> dict[int, Process]:
-    """Every process now."""
+def table(without: Collection[int] = ()) -> dict[int, Process]:
+    """Every process now, but those `without` which the caller asks."""
     found: dict[int, Process] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit():
+        if name.isdigit() and int(name) not in without:
             process = look(int(name))
             if process is not None:
                 found[process.pid] = process

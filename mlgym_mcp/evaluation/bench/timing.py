@@ -51,6 +51,23 @@ async def repeat(action: Callable[[], Awaitable[Any]], runs: int, warm_up: int =
     return Samples(values)
 
 
+async def repeat_beside(
+    action: Callable[[], Awaitable[Any]],
+    rival: Callable[[], Awaitable[Any]],
+    runs: int,
+    warm_up: int = 3,
+) -> tuple[Samples, Samples]:
+    """Time two actions in turns: a machine that is slow for a while is so for both."""
+    values: dict[Callable[[], Awaitable[Any]], list[float]] = {action: [], rival: []}
+    for number in range(warm_up + runs):
+        for one, durations in values.items():
+            start = time.perf_counter()
+            await one()
+            if number >= warm_up:
+                durations.append(since(start))
+    return Samples(values[action]), Samples(values[rival])
+
+
 async def repeat_opening(
     opened: Callable[[], AbstractAsyncContextManager[Any]], runs: int, pause: float = 0.0
 ) -> Samples:

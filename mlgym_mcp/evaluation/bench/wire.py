@@ -16,7 +16,7 @@ from mcp_types import CallToolResult
 from mlgym_mcp.base.settings import EngineName, Settings
 from mlgym_mcp.evaluation.bench.place import TASK
 from mlgym_mcp.evaluation.bench.row import Row
-from mlgym_mcp.evaluation.bench.timing import Samples, repeat
+from mlgym_mcp.evaluation.bench.timing import Samples, repeat_beside
 
 _CALLS = 200
 _ECHO = "mlgym_mcp.evaluation.bench.echo"
@@ -26,23 +26,25 @@ _TEXT = "first\nsecond\nthird\n"
 
 async def wire_rows(settings: Settings, engine: EngineName) -> list[Row]:
     """`run true`, `open` and `edit` as a client over stdio sees them."""
-    async with _client([_ECHO], {}) as client:
-        floor = await repeat(partial(client.call_tool, "echo", {"text": "x"}), _CALLS, warm_up=20)
     chosen = {"MLGYM_MCP_HOME": str(settings.home), "MLGYM_MCP_ENGINE": engine}
-    async with _client([_SERVER, "serve"], chosen) as client:
+    async with _client([_ECHO], {}) as echo, _client([_SERVER, "serve"], chosen) as client:
+        floor = partial(echo.call_tool, "echo", {"text": "x"})
+
+        async def timed(tool: str, arguments: dict[str, Any]) -> tuple[Samples, Samples]:
+            ours = partial(_call, client, tool, held | arguments)
+            return await repeat_beside(ours, floor, _CALLS, warm_up=20)
+
         started = await client.call_tool("start_session", {"task": TASK, "variant": "mini"})
         held: dict[str, Any] = {"session": _structured(started)["session"]}
-        run = await _calls(client, "run", held | {"command": "true"})
+        run = await timed("run", {"command": "true"})
         await client.call_tool("create", held | {"path": "notes.txt", "text": _TEXT})
-        opened = await _calls(client, "open", held | {"path": "notes.txt"})
-        edit = held | {"path": "notes.txt", "start": 2, "end": 2, "new": "2nd"}
-        edited = await _calls(client, "edit", edit)
+        opened = await timed("open", {"path": "notes.txt"})
+        edited = await timed("edit", {"path": "notes.txt", "start": 2, "end": 2, "new": "2nd"})
         await client.call_tool("end_session", held)
-    limit = 2 * floor.median + 1.7
     return [
-        _row("run true, MCP over stdio", engine, run, limit, floor),
-        _row("open a file, MCP over stdio", engine, opened, 3.0, floor),
-        _row("edit a file, MCP over stdio", engine, edited, 3.0, floor),
+        _row("run true, MCP over stdio", engine, run, 2 * run[1].median + 1.7),
+        _row("open a file, MCP over stdio", engine, opened, 3.0),
+        _row("edit a file, MCP over stdio", engine, edited, 3.0),
     ]
 
 
@@ -50,10 +52,6 @@ def _structured(result: CallToolResult) -> dict[str, Any]:
     if result.is_error or result.structured_content is None:
         raise RuntimeError(f"A call failed while it was measured: {result.content}")
     return cast("dict[str, Any]", result.structured_content)
-
-
-async def _calls(client: Client, tool: str, arguments: dict[str, Any]) -> Samples:
-    return await repeat(partial(_call, client, tool, arguments), _CALLS, warm_up=20)
 
 
 async def _call(client: Client, tool: str, arguments: dict[str, Any]) -> None:
@@ -69,7 +67,8 @@ async def _client(module: list[str], variables: dict[str, str]) -> AsyncGenerato
         yield client
 
 
-def _row(what: str, engine: str, ours: Samples, target: float, floor: Samples) -> Row:
+def _row(what: str, engine: str, timed: tuple[Samples, Samples], target: float) -> Row:
+    ours, floor = timed
     return Row(
         what=what,
         engine=engine,

@@ -18,6 +18,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from mlgym_mcp.base.errors import SandboxDead, SandboxError
+from mlgym_mcp.base.programs import ProgramCopy
 from mlgym_mcp.base.settings import Settings
 from mlgym_mcp.base.tasks import owned_tasks
 from mlgym_mcp.sandbox.contract import Backend, Command, Report, Sandbox, SandboxSpec, silent
@@ -28,7 +29,7 @@ from mlgym_mcp.sandbox.docker.images import Images
 from mlgym_mcp.sandbox.docker.slot import Slot, Slots
 from mlgym_mcp.sandbox.docker.warm import Key, Shelf, hand_over, key_of, spare_spec
 from mlgym_mcp.sandbox.link import Link
-from mlgym_mcp.sandbox.program import program_folder
+from mlgym_mcp.sandbox.program import SUPERVISOR
 from mlgym_mcp.sandbox.remote import RemoteSandbox
 from mlgym_mcp.types.finding import Finding
 
@@ -77,6 +78,7 @@ class Docker(Backend):
         self._shelf: Shelf[_Opened] = Shelf(settings.warm_sandboxes)
         self._open: dict[str, _Opened] = {}
         self._opening = anyio.Semaphore(2 * (os.cpu_count() or 1))
+        self._program = ProgramCopy(settings.home, SUPERVISOR)
         self._house: House | None = None
         self._exits = AsyncExitStack()
         self._tasks: TaskGroup | None = None
@@ -180,7 +182,7 @@ class Docker(Backend):
             security = " ".join(said.get("SecurityOptions") or ())
             self._house = House(
                 label=self._label,
-                program=await to_thread.run_sync(program_folder, self._settings),
+                program=await self._program.folder(),
                 runtime=self._settings.docker_runtime,
                 cpus=int(said.get("NCPU") or os.cpu_count() or 1),
                 rootless="name=rootless" in security,
