@@ -21,7 +21,7 @@ from mlgym_mcp.types.files import Listing
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CANCEL_SECONDS = 5.0
-_AT_ONCE = 0.01
+_AT_ONCE = 0.1
 """Seconds that the answer to a start waits for the end: a quick command needs no second request."""
 
 _MOST_WAIT = 24 * 3600.0

@@ -25,7 +25,7 @@ from mlgym_mcp.store import Entry
 from mlgym_mcp.types.command import CommandResult, JobView
 
 _LEAST_SECONDS = 0.1
-_SOON_SECONDS = 0.05
+_SOON_SECONDS = 0.1
 _STOP_SECONDS = 8.0
 
 
