@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 
+from mlgym_mcp.supervisor.filter import refuse_reserving
 from mlgym_mcp.supervisor.lean import prctl, signal, suppress
 from mlgym_mcp.supervisor.options import Options
 
@@ -21,6 +22,7 @@ def protect_self() -> None:
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, lambda _signal, _frame: None)
     adopt_orphans()
+    refuse_reserving()
 
 
 def adopt_orphans() -> None:
@@ -48,6 +50,12 @@ def confine(pid: int, options: Options, mark: int) -> None:
         if value is not None:
             hard = resource.getrlimit(what)[1]
             _limit(pid, what, value if hard == resource.RLIM_INFINITY else min(value, hard))
+
+
+def narrow(pid: int, options: Options, size: int) -> None:
+    """Let files that a bash and its descendants write to become so long at most."""
+    with suppress(ProcessLookupError), CommandsUser(options):
+        _limit(pid, resource.RLIMIT_FSIZE, min(size, options.disk_bytes))
 
 
 def _limit(pid: int, what: int, value: int) -> None:

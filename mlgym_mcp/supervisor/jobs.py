@@ -7,8 +7,9 @@ process to start.
 import os
 import time
 
-from mlgym_mcp.supervisor.disk import Disk
+from mlgym_mcp.supervisor.disk import FULL_BYTES, Disk
 from mlgym_mcp.supervisor.ending import Ending
+from mlgym_mcp.supervisor.guard import narrow
 from mlgym_mcp.supervisor.job import Job, Order
 from mlgym_mcp.supervisor.lean import suppress
 from mlgym_mcp.supervisor.loop import Loop
@@ -57,6 +58,7 @@ class Jobs:
         """Start a command."""
         close = self._running or time.monotonic() < self._ended + _CLOSE_SECONDS
         self._wanted = 2 if close else 1
+        self.disk.settle()
         try:
             shell = self._take_shell(order)
         except OSError as error:
@@ -73,6 +75,8 @@ class Jobs:
         with suppress(FileNotFoundError):
             os.rename(shell.log_path, job.path)
         self._running[job.pid] = job
+        if self.disk.full:
+            narrow(job.pid, self._options, FULL_BYTES)
         before = script_text(shell.state, job.order.cwd, job.order.variables)
         shell.open_gate(before + job.order.script, stdin)
         job.stdin = stdin
@@ -112,6 +116,9 @@ class Jobs:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                # to the first process of a sandbox comes whoever lost its parent
+                if os.getpid() == 1:
+                    self.disk.rest()
                 return
             if pid == 0:
                 return

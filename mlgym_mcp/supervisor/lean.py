@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal
 
-__all__ = ["TYPE_CHECKING", "dumps", "loads", "prctl", "signal", "suppress"]
+__all__ = ["TYPE_CHECKING", "address_of", "dumps", "loads", "prctl", "signal", "suppress"]
 
 
 class suppress:  # noqa: N801 - the name that contextlib gives it
@@ -74,14 +74,22 @@ try:
     _myself: Any = None
     _prctl = _ctypes.dlsym(_ctypes.dlopen(_myself, 2), "prctl")
 
-    def prctl(*arguments: int) -> int:
+    def prctl(*arguments: int | bytes) -> int:
         """What the C library's function of that name answers."""
         return _ctypes.call_function(_prctl, arguments)
+
+    def address_of(data: bytes) -> int:
+        """Where in memory it lies, as long as it is kept."""
+        return id(data) + bytes.__basicsize__ - 1
 
 except (ImportError, AttributeError, OSError):
     import ctypes
 
     prctl = ctypes.CDLL(None).prctl
+
+    def address_of(data: bytes) -> int:
+        """Where in memory it lies, as long as it is kept."""
+        return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
 def dumps(value: object) -> str:

@@ -21,7 +21,7 @@ _NO_PYTHON = "no Python runs in it"
 
 DIFFERENCES: dict[str, dict[str, str]] = {
     "bubblewrap": {},
-    "docker": {"test_io_uring_is_refused": "older engines' own filter of system calls allows it"},
+    "docker": {},
     "fake": {
         "test_isolation": _NO_KERNEL,
         "test_limits": _NO_KERNEL,

@@ -135,6 +135,111 @@ async def test_what_a_command_left_behind_cannot_fill_the_disk_either(open_sandb
     assert (await sandbox.run(Command(script="rm -f f*; echo freed"))).output == "freed\n"
 
 
+async def test_short_commands_cannot_fill_the_disk_together(open_sandbox: Open) -> None:
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    results = [
+        await sandbox.run(Command(script=f"head -c 5M /dev/zero > f{number}; sleep 0.03"))
+        for number in range(60)
+    ]
+    assert (await sandbox.usage()).disk_bytes < 100 * MEGABYTE
+    assert {result.limits_hit for result in results} == {(), ("disk",)}
+    assert (await sandbox.run(Command(script="rm -f f*; echo freed"))).output == "freed\n"
+
+
+async def test_empty_files_folders_and_links_count_too(open_sandbox: Open) -> None:
+    """A disk has only so many, whatever is in them."""
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    one = "open(name, 'x').close(), os.symlink('there', name + 'l'), os.mkdir(name + 'd')"
+    many = f"import itertools, os; [({one}) for name in map(str, itertools.count())]"
+    with anyio.fail_after(60):
+        result = await sandbox.run(Command(script=f'python -c "{many}"', timeout_seconds=50))
+    assert result.limits_hit == ("disk",)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "os.mkdir('closed'); files = [open(f'closed/{n}', 'wb') for n in range(30)]; os.chmod('closed', 0)",
+        "[(os.mkdir('d' * 200), os.chdir('d' * 200)) for _ in range(30)]; files = [open(f'f{n}', 'wb') for n in range(30)]",
+    ],
+    ids=["closed", "deep"],
+)
+async def test_what_is_in_folders_that_cannot_be_looked_into_counts_too(
+    open_sandbox: Open, place: str
+) -> None:
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    program = f"""
+import os, time
+{place}
+time.sleep(1)
+for file in files:
+    file.write(bytes(5 * 2**20)); file.flush(); time.sleep(0.1)
+"""
+    await sandbox.write_file("fill.py", program.encode())
+    with anyio.fail_after(60):
+        result = await sandbox.run(Command(script="python fill.py", timeout_seconds=50))
+    assert result.limits_hit == ("disk",)
+    freed = "chmod -f 700 closed; rm -rf d* closed && echo freed"
+    with anyio.fail_after(30):
+        # what others take from the same disk meanwhile may end it
+        while (await sandbox.run(Command(script=freed))).output != "freed\n":
+            pass
+
+
+async def test_a_hundred_thousand_files_do_not_hide_what_grows_beside_them(
+    open_sandbox: Open,
+) -> None:
+    """To count them takes most of a second, which is done a tenth of the time at most."""
+    sandbox = await open_sandbox(disk_bytes=450 * MEGABYTE)
+    many = "import os; [open(str(number), 'x').close() for number in range(100_000)]"
+    made = f'mkdir many; cd many; python -c "{many}"; cd ..'
+    assert (await sandbox.run(Command(script=made, timeout_seconds=100))).ok
+    fill = "for i in $(seq 3000); do head -c 1M /dev/zero > f$i; done"
+    with anyio.fail_after(60):
+        result = await sandbox.run(Command(script=fill, timeout_seconds=50))
+    assert result.limits_hit == ("disk",)
+    assert (await sandbox.usage()).disk_bytes < 2000 * MEGABYTE
+
+
+async def test_in_a_full_workspace_files_can_be_deleted_and_none_can_grow(
+    open_sandbox: Open,
+) -> None:
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    fill = "for i in $(seq 30); do head -c 1M /dev/zero > f$i; sleep 0.02; done"
+    assert "disk" in (await sandbox.run(Command(script=fill))).limits_hit
+    for script in ("cat f1 >> f2", "head -c 1M /dev/zero > new", "cp f1 new"):
+        assert (await sandbox.run(Command(script=script))).limits_hit == ("disk",), script
+    script = "sleep 0.5; rm f*; ls -d f*; echo freed"
+    assert (await sandbox.run(Command(script=script))).output.endswith("freed\n")
+    assert (await sandbox.run(Command(script="head -c 1M /dev/zero > new"))).ok
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.posix_fallocate(f.fileno(), 0, 20 * 2**20)",
+        "libc.fallocate(f.fileno(), 0, c_long(0), c_long(20 * 2**20)) == 0 or 1 / 0",
+        "libc.ioctl(f.fileno(), c_ulong(0x4030582A), space) == 0 or 1 / 0",
+        "libc.ioctl(f.fileno(), c_ulong(0x40305839), space) == 0 or 1 / 0",
+    ],
+)
+async def test_space_on_the_disk_cannot_be_reserved(open_sandbox: Open, call: str) -> None:
+    """In the time between two counts that would be all there is."""
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    program = f"""
+import os, struct, sys
+from ctypes import CDLL, c_long, c_ulong
+libc, space = CDLL(None), struct.pack("=hhxxxxqqiI16x", 0, 0, 0, 20 * 2**20, 0, 0)
+for number in range(400):
+    with open(f"f{{number}}", "wb") as f:
+        {call}
+"""
+    with anyio.fail_after(60):
+        result = await sandbox.run(Command(script=f"python -c '{program}'"))
+    assert not result.ok
+    assert (await sandbox.usage()).disk_bytes < 1000 * MEGABYTE, result.output
+
+
 async def test_output_without_end_is_stopped_by_the_disk_limit(open_sandbox: Open) -> None:
     sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
     with anyio.fail_after(60):
