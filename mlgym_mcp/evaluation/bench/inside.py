@@ -7,7 +7,7 @@ from functools import partial
 
 from mlgym_mcp.base.settings import EngineName, Settings
 from mlgym_mcp.evaluation.bench.place import PRINCIPAL, run_true, serving, session
-from mlgym_mcp.evaluation.bench.rivals import Rivals
+from mlgym_mcp.evaluation.bench.rivals import EXEC_MS, RUN_MS, Rivals
 from mlgym_mcp.evaluation.bench.row import Row
 from mlgym_mcp.evaluation.bench.timing import Samples, repeat, repeat_opening
 from mlgym_mcp.sessions import Sessions
@@ -19,6 +19,7 @@ _GRADINGS = 8
 _ARRIVAL_SECONDS = 1.0
 """Between two openings that find a warm sandbox: what was taken is made anew meanwhile."""
 
+_AT_TARGETS = {"docker exec": EXEC_MS, "docker run": RUN_MS}
 _ABOVE_JUDGE_MS = {"bubblewrap": 150.0, "docker": 700.0}
 
 
@@ -44,7 +45,7 @@ async def opening_rows(settings: Settings, engine: EngineName, rivals: Rivals) -
     return rows
 
 
-async def grading_rows(settings: Settings, engine: EngineName) -> list[Row]:
+async def grading_rows(settings: Settings, engine: EngineName, rivals: Rivals) -> list[Row]:
     """`validate` and `submit`, less what the judge's own `grade` took."""
     validates: list[float] = []
     submits: list[float] = []
@@ -53,10 +54,11 @@ async def grading_rows(settings: Settings, engine: EngineName) -> list[Row]:
             async with session(sessions) as session_id:
                 validates.append(_above(await sessions.validate(PRINCIPAL, session_id)))
                 submits.append(_above(await sessions.submit(PRINCIPAL, session_id)))
-    target = _ABOVE_JUDGE_MS[engine]
+    target, rival = _ABOVE_JUDGE_MS[engine], await rivals.run_true()
+    tools = {"validate": validates[1:], "submit": submits[1:]}
     return [
-        _row("validate, above the judge's work", engine, Samples(validates[1:]), target),
-        _row("submit, above the judge's work", engine, Samples(submits[1:]), target),
+        _row(f"{tool}, above the judge's work", engine, Samples(took), target, "docker run", rival)
+        for tool, took in tools.items()
     ]
 
 
@@ -80,8 +82,8 @@ def _row(
     engine: str,
     ours: Samples,
     target: float | None,
-    rival: str = "",
-    rival_samples: Samples | None = None,
+    rival: str,
+    rival_samples: Samples | None,
 ) -> Row:
     return Row(
         what=what,
@@ -93,4 +95,5 @@ def _row(
         target=target,
         rival=rival if rival_samples else "",
         rival_value=rival_samples.median if rival_samples else None,
+        rival_at_target=_AT_TARGETS[rival],
     )

@@ -33,7 +33,7 @@ async def measure(settings: Settings, size: int, report: Report) -> list[Row]:
             report(f"{engine}: opening sessions", None)
             rows += await opening_rows(own, engine, rivals)
             report(f"{engine}: grading", None)
-            rows += await grading_rows(own, engine)
+            rows += await grading_rows(own, engine, rivals)
         for engine in usable[:1] if size else ():
             report(f"{engine}: {size} sessions at once", None)
             rows += await crowd_rows(own, engine, size)

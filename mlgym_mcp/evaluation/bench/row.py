@@ -29,6 +29,9 @@ class Row(Frozen):
     rival_value: FiniteFloat | None = None
     """In the same unit."""
 
+    rival_at_target: FiniteFloat | None = None
+    """What the rival took on the machine for which the target was set."""
+
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
@@ -38,3 +41,24 @@ class Row(Frozen):
     def ratio(self) -> float | None:
         """How often the rival fits into this figure: what carries from one machine to another."""
         return self.value / self.rival_value if self.rival_value else None
+
+    @property
+    def target_ratio(self) -> float | None:
+        """The target as such a ratio; None where the rival says nothing of it."""
+        if self.target is None or not self.rival_at_target:
+            return None
+        return self.target / self.rival_at_target
+
+    @property
+    def met_as_ratio(self) -> bool | None:
+        """Whether the ratio is within the target's; None where one of them is not known."""
+        if self.ratio is None or self.target_ratio is None:
+            return None
+        return self.ratio <= self.target_ratio
+
+    @property
+    def verdict(self) -> Literal["", "met", "met as a ratio", "missed"]:
+        """What came of the target; nothing where there is none."""
+        if self.met is None:
+            return ""
+        return "met" if self.met else "met as a ratio" if self.met_as_ratio else "missed"

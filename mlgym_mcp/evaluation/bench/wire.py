@@ -15,12 +15,14 @@ from mcp_types import CallToolResult
 
 from mlgym_mcp.base.settings import EngineName, Settings
 from mlgym_mcp.evaluation.bench.place import TASK
+from mlgym_mcp.evaluation.bench.rivals import ECHO_MS
 from mlgym_mcp.evaluation.bench.row import Row
 from mlgym_mcp.evaluation.bench.timing import Samples, repeat_beside
 
 _CALLS = 200
 _ECHO = "mlgym_mcp.evaluation.bench.echo"
 _SERVER = "mlgym_mcp.cli.main"
+_FILE_MS = 3.0
 _TEXT = "first\nsecond\nthird\n"
 
 
@@ -43,8 +45,8 @@ async def wire_rows(settings: Settings, engine: EngineName) -> list[Row]:
         await client.call_tool("end_session", held)
     return [
         _row("run true, MCP over stdio", engine, run, 2 * run[1].median + 1.7),
-        _row("open a file, MCP over stdio", engine, opened, 3.0),
-        _row("edit a file, MCP over stdio", engine, edited, 3.0),
+        _row("open a file, MCP over stdio", engine, opened, _FILE_MS),
+        _row("edit a file, MCP over stdio", engine, edited, _FILE_MS),
     ]
 
 
@@ -79,4 +81,5 @@ def _row(what: str, engine: str, timed: tuple[Samples, Samples], target: float) 
         target=target,
         rival="echo tool of the SDK",
         rival_value=floor.median,
+        rival_at_target=ECHO_MS if target == _FILE_MS else None,
     )
