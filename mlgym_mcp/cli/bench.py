@@ -78,4 +78,4 @@ def _amount(value: float, unit: str) -> str:
 def _times(ratio: float | None) -> str:
     if ratio is None:
         return ""
-    return f"{ratio:.1f}" if ratio >= 1 else f"1/{1 / ratio:.1f}"
+    return f"1/{1 / ratio:.1f}" if 0 < ratio < 1 else f"{ratio:.1f}"
