@@ -122,17 +122,44 @@ async def test_a_command_that_fills_the_disk_with_many_files_is_ended(open_sandb
     assert (await sandbox.run(Command(script="sleep 0.6; echo on"))).output == "on\n"
 
 
+async def filled(sandbox: Sandbox, limit: int) -> int:
+    """What is on the disk once that is more than the limit and grows no more."""
+    before, disk = 0, 0
+    with anyio.fail_after(60):
+        while disk < limit or disk != before:
+            await anyio.sleep(0.5)
+            before, disk = disk, (await sandbox.usage()).disk_bytes
+    return disk
+
+
 async def test_what_a_command_left_behind_cannot_fill_the_disk_either(open_sandbox: Open) -> None:
     sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
     fill = "for i in $(seq 300); do head -c 1M /dev/zero > f$i; sleep 0.02; done"
     assert (await sandbox.run(Command(script=f"({fill}) > /dev/null 2>&1 &"))).ok
-    before, disk = 0, 0
-    with anyio.fail_after(60):
-        while disk < 20 * MEGABYTE or disk != before:
-            await anyio.sleep(0.5)
-            before, disk = disk, (await sandbox.usage()).disk_bytes
-    assert disk < 60 * MEGABYTE
+    assert await filled(sandbox, 20 * MEGABYTE) < 60 * MEGABYTE
     assert (await sandbox.run(Command(script="rm -f f*; echo freed"))).output == "freed\n"
+
+
+@pytest.mark.parametrize("flags", [0, 0x8000, 0x8011], ids=["silent", "adopted", "sibling"])
+async def test_nobody_writes_unwatched_as_a_child_that_a_parent_is_not_told_of(
+    open_sandbox: Open, flags: int
+) -> None:
+    """No child is waited for when the supervisor thinks that nobody is left who may write."""
+    sandbox = await open_sandbox(disk_bytes=20 * MEGABYTE)
+    program = f"""
+import ctypes, os, time
+number = {{"x86_64": 56, "aarch64": 220}}[os.uname().machine]
+if ctypes.CDLL(None).syscall(number, {flags}, 0, 0, 0, 0) == 0:
+    os.setsid()
+    for name in range(300):
+        with open(f"f{{name}}", "wb") as file:
+            file.write(bytes(2**20))
+        time.sleep(0.02)
+os._exit(0)
+"""
+    await sandbox.write_file("hide.py", program.encode())
+    assert (await sandbox.run(Command(script="exec python hide.py"))).ok
+    assert await filled(sandbox, 20 * MEGABYTE) < 60 * MEGABYTE
 
 
 async def test_short_commands_cannot_fill_the_disk_together(open_sandbox: Open) -> None:
