@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from mlgym_mcp.base.errors import SandboxError
-from mlgym_mcp.sandbox.contract import Command
+from mlgym_mcp.sandbox.contract import Command, Sandbox
 
 from .conftest import Open
 
