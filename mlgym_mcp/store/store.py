@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import anyio
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from mlgym_mcp.base.clock import Clock
 from mlgym_mcp.base.errors import NotFound
@@ -24,6 +23,7 @@ from mlgym_mcp.store.engine import STORE_NAME, open_engine
 from mlgym_mcp.store.entry import Entry
 from mlgym_mcp.store.failure import blamed_on
 from mlgym_mcp.store.instances import Instances
+from mlgym_mcp.store.prepared import Prepared
 from mlgym_mcp.store.writer import Writer
 from mlgym_mcp.types.grade import Grade, Submission
 from mlgym_mcp.types.session import Event, SessionRecord, SessionState
@@ -98,7 +98,7 @@ class Store:
             last = _last_seq(connection, session, len(rows), columns)
             for seq, row in enumerate(rows, start=last - len(rows) + 1):
                 row["seq"] = seq
-            connection.execute(_ADD_EVENT, rows)
+            _ADD_EVENT.many(connection, rows)
             return last
 
         seq = await self._writer.write(operation, durable=durable)
@@ -241,18 +241,18 @@ def _last_seq(connection: Connection, session: str, more: int, changes: Mapping[
     parameters = {f"new_{name}": value for name, value in changes.items()}
     change = _change(tuple(changes))
     parameters |= {"session_id": session, "more": more}
-    seq = connection.execute(change, parameters).scalar()
-    if seq is None:
+    found = change.one(connection, parameters)
+    if found is None:
         raise NotFound(f"There is no session {session}.")
-    return seq
+    return found[0]
 
 
 @lru_cache(maxsize=64)
-def _change(names: tuple[str, ...]) -> ReturningUpdate[int]:
+def _change(names: tuple[str, ...]) -> Prepared:
     # built once for each set of fields: building it costs more than running it
     table = tables.sessions
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-    return (
+    return Prepared(
         update(table)
         .where(table.c.id == bindparam("session_id"))
         .values(last_seq=table.c.last_seq + bindparam("more"), **values)
@@ -260,4 +260,4 @@ def _change(names: tuple[str, ...]) -> ReturningUpdate[int]:
     )
 
 
-_ADD_EVENT = insert(tables.events)
+_ADD_EVENT = Prepared(insert(tables.events))

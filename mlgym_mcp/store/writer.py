@@ -6,9 +6,12 @@ than one, and a write costs one change of threads instead of one per statement. 
 that fails never takes its neighbours down: they are done again without it.
 """
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
@@ -66,20 +69,23 @@ class Writer:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Write until the block ends; what was handed in by then is written."""
+        # anyio's own way to the loop makes the thread wait there until it was heard, which costs
+        # as much as the write; this one is asyncio's, as is every loop that this server runs on
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, _tell)
         async with owned_tasks(cancel=False) as tasks:
-            tasks.start_soon(self._serve)
+            tasks.start_soon(self._serve, tell)
             try:
                 yield
             finally:
                 self._open = False
                 self._waiting.put(None)
 
-    async def _serve(self) -> None:
+    async def _serve(self, tell: Callable[[list[_Write]], object]) -> None:
         # a cancelled server still writes what its steps hand in while they end
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._work, limiter=self._thread)
+            await anyio.to_thread.run_sync(self._work, tell, limiter=self._thread)
 
-    def _work(self) -> None:
+    def _work(self, tell: Callable[[list[_Write]], object]) -> None:
         """The worker thread, until it is told to end: one change of threads there, one back."""
         more = True
         while more:
@@ -87,13 +93,13 @@ class Writer:
             more = None not in batch
             writes = [item for item in batch if item is not None]
             self._commit_all(writes)
-            anyio.from_thread.run_sync(_tell, writes)
+            tell(writes)
         self._close()
 
     def _commit_all(self, batch: list[_Write]) -> None:
         try:
             self._commit(batch)
-        except (MlgymError, SQLAlchemyError, OSError):
+        except (MlgymError, SQLAlchemyError, sqlite3.Error, OSError):
             for item in batch:
                 self._commit_one(item)
 

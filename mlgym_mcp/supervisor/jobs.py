@@ -198,7 +198,8 @@ class Jobs:
         if len(self._ready) < self._wanted:
             with suppress(OSError):
                 self._ready.append(self._new_shell(self._state))
-                self._loop.later(0, self._prepare)
+                if len(self._ready) < self._wanted:
+                    self._loop.later(0, self._prepare)
 
     def _make_room(self) -> None:
         """End what earlier commands left running: it leaves no room for others to work."""
