@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from mlgym_mcp.base.errors import MlgymError
+from mlgym_mcp.cli.visible import visible
 
 _COMMANDS = {
     "serve": "Serve tasks over MCP: on stdin and stdout, or over HTTP.",
@@ -113,7 +114,8 @@ def main() -> None:
         ours = blamed(error)
         if ours is None:
             raise
-        sys.stderr.write(f"{ours.message}\n{ours.fix}\n" if ours.fix else f"{ours.message}\n")
+        said = f"{ours.message}\n{ours.fix}" if ours.fix else ours.message
+        sys.stderr.write(f"{visible(said)}\n")
         sys.exit(1)
 
 

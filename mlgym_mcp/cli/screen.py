@@ -17,6 +17,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from mlgym_mcp.cli.visible import visible
+
 _LOG_WIDTH = 160
 _STYLES = {
     "ok": "green",
@@ -50,7 +52,8 @@ class Bars:
 
         def report(what: str, share: float | None) -> None:
             total, done = (None, 0.0) if share is None else (1.0, share)
-            progress.update(bar, description=f"{name} {what}".strip(), total=total, completed=done)
+            said = visible(f"{name} {what}".strip())
+            progress.update(bar, description=said, total=total, completed=done)
 
         return report
 
@@ -66,27 +69,35 @@ def bars(*, quiet: bool = False) -> Generator[Bars]:
     if quiet or not console.is_terminal:
         yield Bars(None)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         yield Bars(progress)
 
 
 def note(text: str) -> None:
     """One line for a person, on stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{visible(text)}\n")
 
 
 def show_json(value: Any) -> None:
     """A value as indented JSON on stdout; models become objects with their fields in order."""
-    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(f"{_json(value, indent=2)}\n")
 
 
 def show_line(value: Any) -> None:
     """A value as one line of JSON on stdout, at once."""
-    json.dump(plain(value), sys.stdout, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(f"{_json(value)}\n")
     sys.stdout.flush()
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    # what is made visible stands in strings only, where JSON reads it as what it was
+    return visible(json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
@@ -109,5 +120,5 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*heads, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         # as Text, so that brackets in a cell are shown and not read as markup
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(visible(cell), style=_STYLES.get(cell, "")) for cell in row))
     console.print(table)

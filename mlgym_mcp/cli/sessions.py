@@ -21,7 +21,7 @@ def sessions(as_json: JsonFlag = False) -> None:
     if as_json:
         show_json(records)
         return
-    heads = ("session", "who", "task", "variant", "state", "opened", "steps", "reason")
+    heads = ("session", "who", "task", "variant", "state", "opened", "steps", "reason", "label")
     show_table(heads, [_row(record) for record in records])
 
 
@@ -33,9 +33,8 @@ async def _sessions(settings: Settings) -> list[SessionRecord]:
 
 def _row(record: SessionRecord) -> tuple[str, ...]:
     opened = datetime.fromtimestamp(record.opened_at, UTC).strftime("%Y-%m-%d %H:%M")
-    label = f" ({record.label})" if record.label else ""
     return (
-        record.id + label,
+        record.id,
         record.principal,
         record.task,
         record.variant,
@@ -43,4 +42,6 @@ def _row(record: SessionRecord) -> tuple[str, ...]:
         opened,
         str(record.steps_used),
         record.reason,
+        # last: an agent's own words, however long, can begin no line
+        " ".join(record.label.split()),
     )
