@@ -151,7 +151,9 @@ class Scorer:
             **_findings(task, judged),
             versions=await _in_thread(_versions, task, judged, self.engine),
         )
-        await self.store.add_grade(grade)
+        # from here on it can be seen: whoever asked for it must not be rid of it by leaving now
+        with anyio.CancelScope(shield=True):
+            await self.store.add_grade(grade)
         return grade
 
     async def rescore(self, reference: str) -> tuple[Grade, Grade]:

@@ -1,5 +1,9 @@
 """Validations and submissions, graded in real sandboxes."""
 
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -55,6 +59,55 @@ async def test_a_validation_that_ends_without_a_score_is_counted_too(
             grade = await sessions.validate("ann", session)
             assert (grade.integrity, grade.score) == ("invalid", None)
             assert (await sessions.status("ann", session)).left.validations == left
+
+
+async def test_a_validation_whose_caller_leaves_while_its_grade_is_kept_is_counted(
+    open_real: Any, start: Any, home: Path
+) -> None:
+    # a grade that is kept is seen in the session: leaving just then must not save a validation
+    async with open_real() as sessions:
+        session = await start(sessions)
+        grading = anyio.Event()
+
+        async def validate() -> None:
+            await sessions.validate("ann", session, lambda _what, _share: grading.set())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(validate)
+            await grading.wait()
+            async with written_by_nobody(home / "store.sqlite3"):
+                await begun_and_gone(home / "grading", "g-*")
+                tasks.cancel_scope.cancel()
+        view = await sessions.status("ann", session)
+        assert view.best_validation is not None
+        assert view.left.validations == view.budget.validations - 1
+        kinds = [event.kind for event in await sessions.trajectory("ann", session)]
+        assert kinds.count("validation") == 1
+
+
+@asynccontextmanager
+async def written_by_nobody(store: Path) -> AsyncGenerator[None]:
+    """Whoever would write there waits until the block is over."""
+
+    def lock() -> sqlite3.Connection:
+        connection = sqlite3.connect(store, isolation_level=None, check_same_thread=False)
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    locked = await anyio.to_thread.run_sync(lock)
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(locked.close)
+
+
+async def begun_and_gone(folder: Path, pattern: str) -> None:
+    """Wait until something of that name was there and is no more."""
+    with anyio.fail_after(60):
+        for there in (True, False):
+            while there != bool(await anyio.to_thread.run_sync(list, folder.glob(pattern))):
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_a_judge_that_crashes_costs_no_validation_and_is_said(
