@@ -69,8 +69,11 @@ async def test_a_validation_whose_caller_leaves_while_its_grade_is_kept_is_count
         session = await start(sessions)
         grading = anyio.Event()
 
+        def told(_what: str, _share: float | None) -> None:
+            grading.set()
+
         async def validate() -> None:
-            await sessions.validate("ann", session, lambda _what, _share: grading.set())
+            await sessions.validate("ann", session, told)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(validate)
