@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
@@ -145,13 +146,27 @@ def home(open_home: Callable[[], AbstractContextManager[Path]]) -> Iterator[Path
 
 def _remove_containers(home: Path) -> None:
     """Sandboxes of sessions outlive their server; those of a test end with its home."""
+    if left := _containers_of(home):
+        subprocess.run(["docker", "rm", "--force", *left], capture_output=True, check=False)
+
+
+def _containers_of(home: Path) -> list[str]:
+    if shutil.which("docker") is None:
+        return []
     label = f"label={HOME_LABEL}={sha256(str(home).encode()).hexdigest()[:12]}"
     listing = ["docker", "ps", "--all", "--quiet", "--filter", label]
-    if shutil.which("docker") is None:
-        return
     listed = subprocess.run(listing, capture_output=True, text=True, check=False)
-    if containers := listed.stdout.split():
-        subprocess.run(["docker", "rm", "--force", *containers], capture_output=True, check=False)
+    return listed.stdout.split()
+
+
+@pytest.fixture
+def containers(home: Path) -> Callable[[], Awaitable[list[str]]]:
+    """Lists the Docker containers of this test's home, those that ended too."""
+
+    async def listed() -> list[str]:
+        return await anyio.to_thread.run_sync(_containers_of, home)
+
+    return listed
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def _broken(name: str, error: SpecInvalid) -> Finding:
 def _of_task(task: Task, datasets: Datasets) -> Iterator[Finding]:
     check = f"task {task.id}"
     faults = folder_faults(task)
-    failed = sum(fault.state == "failed" for fault in faults)
+    failed = [fault for fault in faults if fault.state == "failed"]
     if failed:
-        detail = f"the spec is valid; faults in the folder: {failed}"
-        yield Finding(check=check, state="failed", detail=detail, fix="They are listed below.")
+        detail = f"the spec is valid; faults in the folder: {len(failed)}"
+        yield Finding(check=check, state="failed", detail=detail, fix=failed[0].fix)
     else:
         yield _sound(task, datasets)
     for fault in faults:

@@ -4,6 +4,7 @@ import platform
 import shutil
 import subprocess
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import typer
@@ -26,21 +27,22 @@ _ROOMY_BYTES = 5 * _GIB
 
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
-    """Say what works here; exit status 1 when no engine does."""
+    """Say what works here; exit status 1 when something that is needed does not.
+
+    One engine is needed: the one that MLGYM_MCP_ENGINE names, or else any.
+    """
     settings = read_settings()
-    findings = [_versions(), _home(settings)]
     engines: dict[str, list[Finding]] = {}
     with bars(quiet=as_json) as drawn:
         report = drawn.add("looking at")
         for name in ENGINES:
             report(name, None)
             engines[name] = run(_engine, settings, name)
-            findings += engines[name]
-    findings += _environments(settings)
-    findings += check_tasks(settings)
-    findings.append(_gpus(settings))
-    show_findings(findings, as_json=as_json)
-    if not any(_works(found) for found in engines.values()):
+    machine = [_versions(), _home(settings)]
+    rest = [*_environments(settings), *check_tasks(settings), _gpus(settings)]
+    show_findings([*machine, *chain(*engines.values()), *rest], as_json=as_json)
+    wanted = ENGINES if settings.engine == "auto" else [settings.engine]
+    if not (any(_works(engines.get(name, [])) for name in wanted) and _works(machine + rest)):
         raise typer.Exit(1)
 
 
@@ -69,12 +71,12 @@ def _home(settings: Settings) -> Finding:
             check="home",
             state="failed",
             detail=f"{settings.home} cannot be written",
-            fix="export MLGYM_MCP_HOME=a folder that you may write",
+            fix="export MLGYM_MCP_HOME=$HOME/mlgym-mcp",
         )
     free = shutil.disk_usage(there).free
     detail = f"{settings.home}, {free / _GIB:.1f} GiB free"
     if free < _ROOMY_BYTES:
-        fix = "free space there, or export MLGYM_MCP_HOME=a folder on a larger disk"
+        fix = "export MLGYM_MCP_HOME=/a/larger/disk, or free space there"
         return Finding(check="home", state="warning", detail=detail, fix=fix)
     return Finding(check="home", state="ok", detail=detail)
 
@@ -118,6 +120,7 @@ def _gpus(settings: Settings) -> Finding:
             names = ", ".join(done.stdout.strip().split("\n"))
             return Finding(check="gpu", state="ok", detail=names + given)
     if devices:
-        detail = f"{', '.join(devices)} there, but nvidia-smi does not answer"
-        return Finding(check="gpu", state="warning", detail=detail, fix="mend the NVIDIA driver")
+        detail = f"{', '.join(devices)} there, but NVIDIA's driver does not answer"
+        fix = "nvidia-smi, which says why; most often the driver must be installed anew"
+        return Finding(check="gpu", state="warning", detail=detail, fix=fix)
     return Finding(check="gpu", state="ok", detail="none; no task here needs one")

@@ -73,6 +73,7 @@ async def open_scorer(
             backend = await stack.enter_async_context(open_backend(settings, clock))
         catalog = await anyio.to_thread.run_sync(load_catalog, settings)
         scorer = Scorer(settings, clock, store, catalog, Datasets(settings), backend)
+        await scorer.sweep()
         yield await stack.enter_async_context(scorer.running())
 
 

@@ -29,6 +29,7 @@ from mlgym_mcp.scoring.scratch import Scratch
 from mlgym_mcp.scoring.trial import HARNESS, Trial, held
 from mlgym_mcp.store import Store
 from mlgym_mcp.types.grade import Grade, GradeKind, JudgeReport, Submission
+from mlgym_mcp.types.session import OPEN_STATES
 from mlgym_mcp.types.task import SubmissionSpec, Variant
 
 T = TypeVar("T")
@@ -71,8 +72,15 @@ class Scorer:
         return self._backend.name
 
     async def sweep(self) -> None:
-        """Remove what killed processes left; only for a process that is alone on its home."""
-        await self._scratch.sweep()
+        """Remove what killed processes left on this home, unless another lives there.
+
+        Sandboxes of open sessions stay: their sessions go on.
+        """
+        async with self.store.instances.alone() as alone:
+            if alone:
+                open_ones = await self.store.sessions(states=OPEN_STATES)
+                await self._backend.sweep(frozenset(record.id for record in open_ones))
+                await self._scratch.sweep()
 
     async def data(
         self, task: Task, variant: Variant, report: Report = silent

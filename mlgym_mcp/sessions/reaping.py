@@ -51,13 +51,13 @@ class Reaping:
     async def reap(self) -> None:
         """Expire every session whose wall or idle limit is over now."""
         now = self._parts.clock.now()
+        if now >= self._others_at:
+            self._others_at = now + _OTHERS_SECONDS
+            await self._recovery.overdue()
         async with anyio.create_task_group() as tasks:
             for session in self._registry.all():
                 if is_open(session.record) and now >= self._due(session):
                     tasks.start_soon(self._expire, session)
-        if now >= self._others_at:
-            self._others_at = now + _OTHERS_SECONDS
-            await self._recovery.overdue()
         if now >= self._folders_at:
             self._folders_at = now + _FOLDERS_SECONDS
             await self._remove_old(now)

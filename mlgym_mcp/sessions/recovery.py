@@ -2,7 +2,7 @@
 
 A session is taken over when its owner first calls this process, so that of several servers on one
 home the one that is used continues it. What cannot wait is done at the start: submissions without
-a grade, sessions that never finished opening, sandboxes that nobody claims. What is over by the
+a grade, sessions that never finished opening, what killed processes left. What is over by the
 clock is expired by the reaper, wherever it was served.
 """
 
@@ -47,10 +47,7 @@ class Recovery:
     async def start(self, grading: Grading) -> None:
         """Do what cannot wait until somebody calls."""
         store = self._parts.store
-        async with store.instances.alone() as alone:
-            if alone:
-                open_ones = await store.sessions(states=OPEN_STATES)
-                await self._parts.backend.sweep(frozenset(record.id for record in open_ones))
+        await self._parts.scorer.sweep()
         for record in await store.ungraded():
             if await self._claimed(record):
                 await grading.resume(record)
@@ -60,14 +57,12 @@ class Recovery:
                 await self._stopping.end(session, "failed", "the server stopped as it opened.")
 
     async def overdue(self) -> None:
-        """Take over, and expire, what is over by the clock and served by nobody."""
+        """Take over what is over by the clock and served by nobody, for the reaper to look at."""
         now, idle = self._parts.clock.now(), self._parts.settings.idle_seconds
         for record in await self._parts.store.sessions(states=OPEN_STATES):
             is_over = now >= min(deadline(record), record.last_call_at + idle)
             if is_over and self._registry.get(record.id) is None:
-                session = await self._taken_over(record)
-                if session is not None:
-                    await self._stopping.expire(session)
+                await self._taken_over(record)
 
     async def of_principal(self, principal: str) -> None:
         """Take over every open session of one caller that is served by nobody."""

@@ -82,6 +82,32 @@ def test_doctor_fails_where_no_engine_works(program: Run, tmp_path: Path) -> Non
     assert all(f["fix"] for f in failed)
 
 
+@pytest.mark.bubblewrap
+def test_doctor_fails_where_the_chosen_engine_does_not_work(program: Run, tmp_path: Path) -> None:
+    nowhere = f"unix://{tmp_path}/none"
+    assert program("doctor", DOCKER_HOST=nowhere).returncode == 0
+    assert program("doctor", DOCKER_HOST=nowhere, MLGYM_MCP_ENGINE="docker").returncode == 1
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.parametrize(
+    ("variable", "value", "check", "fix"),
+    [
+        ("MLGYM_MCP_HOME", "/proc/home", "home", "export MLGYM_MCP_HOME="),
+        ("MLGYM_MCP_TASKS", "broken", "task half", "task.toml"),
+    ],
+)
+def test_doctor_fails_for_what_every_session_needs(
+    program: Run, broken_tasks: Path, variable: str, value: str, check: str, fix: str
+) -> None:
+    value = str(broken_tasks) if value == "broken" else value
+    done = program("doctor", "--json", **{variable: value})
+    assert done.returncode == 1
+    (found,) = [one for one in json.loads(done.stdout) if one["check"] == check]
+    assert found["state"] == "failed"
+    assert fix in found["fix"] + found["detail"]
+
+
 def test_an_unknown_environment_is_an_error_that_names_the_known(program: Run) -> None:
     done = program("environments", "build", "quantum")
     assert done.returncode == 1
