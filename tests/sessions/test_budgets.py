@@ -140,6 +140,19 @@ async def test_what_a_dead_server_served_is_expired_by_the_next_one(
         assert not survivors[session].alive
 
 
+async def test_a_session_whose_command_outlived_its_server_is_not_idle(
+    open_fake: Any, start: Any, clock: Any
+) -> None:
+    async with open_fake(idle_seconds=100) as sessions:
+        session = await start(sessions)
+        await sessions.run("ann", session, RunRequest(command="sleep 500", wait_seconds=0.05))
+    clock.advance(200)
+    async with open_fake(idle_seconds=100) as sessions:
+        await sessions.reap()
+        (view,) = await sessions.list_sessions("ann")
+        assert (view.state, [job.state for job in view.jobs]) == ("active", ["running"])
+
+
 async def test_an_ended_session_says_who_ended_it(open_fake: Any, start: Any) -> None:
     async with open_fake() as sessions:
         session = await start(sessions)
