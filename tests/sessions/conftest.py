@@ -75,10 +75,14 @@ def open_fake(
     """Opens sessions on the fake engine; again on the same home for a restart."""
 
     @asynccontextmanager
-    async def opened(session_clock: Clock = clock, **changes: Any) -> AsyncGenerator[Sessions]:
+    async def opened(
+        session_clock: Clock = clock,
+        backend_class: type[FakeBackend] = FakeBackend,
+        **changes: Any,
+    ) -> AsyncGenerator[Sessions]:
         settings = session_settings(engine="fake", **changes)
         async with (
-            FakeBackend(settings, session_clock, open_sandboxes=survivors) as backend,
+            backend_class(settings, session_clock, open_sandboxes=survivors) as backend,
             open_sessions(settings, session_clock, backend, lambda: ROOMY) as sessions,
         ):
             yield sessions

@@ -1,6 +1,7 @@
 """A server process to be killed: opens a session for ann and does what its arguments say."""
 
 import sys
+from pathlib import Path
 
 import anyio
 
@@ -16,19 +17,26 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
+async def grading(home: Path) -> bool:
+    """Whether a submission lies where its judge will find it."""
+    return bool(await anyio.to_thread.run_sync(list, home.glob("grading/g-*/submission")))
+
+
 async def main(mode: str) -> None:
     """Serve until killed."""
-    async with open_sessions(Settings()) as sessions:
+    settings = Settings()
+    async with open_sessions(settings) as sessions:
         opened = await sessions.start("ann", StartRequest(task="battle-of-sexes", variant="mini"))
         say(opened.session)
         if mode == "run":
             request = RunRequest(command=SLEEP, wait_seconds=1, request_id="long")
             await sessions.run("ann", opened.session, request)
-        if mode == "submit":
-            sessions.watch(lambda _session: None)
+        if mode in ("submit", "grade"):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(sessions.submit, "ann", opened.session, "once")
                 while (await sessions.status("ann", opened.session)).state != "submitted":
+                    await anyio.lowlevel.checkpoint()
+                while mode == "grade" and not await grading(settings.home):
                     await anyio.lowlevel.checkpoint()
                 say("there")
                 await anyio.sleep_forever()

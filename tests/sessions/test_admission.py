@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from mlgym_mcp.base.errors import NoCapacity
+from mlgym_mcp.sessions import StartRequest
 from mlgym_mcp.sessions.admission import Admission
 from mlgym_mcp.sessions.headroom import Headroom, measure
 
@@ -99,6 +100,43 @@ async def test_whoever_stops_waiting_leaves_the_line() -> None:
     found[0] = ROOMY
     with anyio.fail_after(5):
         await admit(door)
+
+
+async def test_a_session_beyond_the_allowed_number_is_refused_before_it_is_made(
+    open_fake: Any, start: Any
+) -> None:
+    async with open_fake(max_sessions=1, queue_seconds=0.1) as sessions:
+        session = await start(sessions)
+        with pytest.raises(NoCapacity, match="1 sessions are open, as many as"):
+            await start(sessions)
+        assert [view.session for view in await sessions.list_sessions("ann")] == [session]
+
+
+async def test_a_session_waits_for_another_to_end_and_its_caller_knows_its_position(
+    open_fake: Any, start: Any
+) -> None:
+    async with open_fake(max_sessions=1, queue_seconds=60) as sessions:
+        session = await start(sessions)
+        waiting = anyio.Event()
+        told: list[str] = []
+
+        def report(what: str, _share: float | None) -> None:
+            told.append(what)
+            if "position 1" in what:
+                waiting.set()
+
+        async def another() -> None:
+            request = StartRequest(task="battle-of-sexes", variant="mini")
+            await sessions.start("ann", request, report)
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(another)
+                await waiting.wait()
+                await sessions.end("ann", session)
+        assert any("waiting for room, position 1" in what for what in told)
+        states = [view.state for view in await sessions.list_sessions("ann")]
+        assert sorted(states) == ["active", "closed"]
 
 
 async def test_only_sessions_that_can_use_gpus_get_them(

@@ -5,11 +5,17 @@ from typing import Any
 import anyio
 import pytest
 
+from mlgym_mcp.base.clock import ManualClock
 from mlgym_mcp.base.errors import BudgetSpent, NotFound, RequestError, SessionEnded
+from mlgym_mcp.base.settings import Settings
+from mlgym_mcp.sandbox.contract import Sandbox, SandboxSpec
+from mlgym_mcp.sandbox.fake.backend import FakeBackend
 from mlgym_mcp.sessions import JobRequest, RunRequest, StartRequest
+from mlgym_mcp.store import open_store
 
 pytestmark = pytest.mark.anyio
 TRUE = RunRequest(command="true")
+CANCELLED = "it could not be opened: it was cancelled"
 
 
 async def test_the_last_step_is_allowed_and_the_next_one_refused(
@@ -113,6 +119,24 @@ async def test_reaping_expires_a_session_that_nobody_calls(
         assert view.reason.startswith("it had no call for 100 s")
         with pytest.raises(SessionEnded, match="no call for 100 s"):
             await sessions.run("ann", session, TRUE)
+
+
+async def test_a_session_that_nobody_calls_expires_with_nobody_reaping(
+    open_fake: Any, start: Any, clock: Any
+) -> None:
+    async with open_fake(idle_seconds=100) as sessions:
+        session = await start(sessions)
+        heard = anyio.Event()
+
+        def hear(_session: str) -> None:
+            heard.set()
+
+        sessions.watch(hear)
+        clock.advance(101)
+        with anyio.fail_after(30):
+            await heard.wait()
+        (ended,) = [e for e in await sessions.trajectory("ann", session) if e.kind == "ended"]
+        assert ended.payload["state"] == "expired"
 
 
 async def test_a_session_whose_command_runs_is_not_idle(
@@ -234,16 +258,40 @@ async def test_missing_data_is_told_with_the_command_that_fetches_it(
         assert "mlgym-mcp data fetch house-prices" in str(caught.value)
 
 
+class Stuck(FakeBackend):
+    """Never done with opening."""
+
+    async def open(self, spec: SandboxSpec) -> Sandbox:
+        assert spec.name
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
 async def test_a_session_that_is_cancelled_as_it_opens_is_recorded_as_failed(
     open_fake: Any,
 ) -> None:
+    async with open_fake(backend_class=Stuck) as sessions:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sessions.start, "ann", StartRequest(task="battle-of-sexes"))
+            while not (listed := await sessions.list_sessions("ann")):
+                await anyio.lowlevel.checkpoint()
+            assert [view.state for view in listed] == ["opening"]
+            tasks.cancel_scope.cancel()
+        (view,) = await sessions.list_sessions("ann")
+        assert (view.state, view.reason) == ("failed", CANCELLED)
+
+
+async def test_a_session_whose_server_died_as_it_opened_is_failed_by_the_next(
+    open_fake: Any, start: Any, settings: Settings, clock: ManualClock
+) -> None:
     async with open_fake() as sessions:
-        with anyio.CancelScope() as scope:
-
-            def cancel(_what: str, _share: float | None) -> None:
-                scope.cancel()
-
-            request = StartRequest(task="battle-of-sexes")
-            await sessions.start("ann", request, cancel)
-        listed = await sessions.list_sessions("ann")
-        assert all(view.state == "failed" for view in listed)
+        await start(sessions)
+    # as the dead server wrote it: nothing of it but this was made
+    async with open_store(settings, clock) as store:
+        (known,) = await store.sessions()
+        changes = {"id": "s-half", "state": "opening", "last_call_at": clock.now()}
+        await store.add_session(known.model_copy(update=changes))
+    async with open_fake() as sessions:
+        views = {view.session: view for view in await sessions.list_sessions("ann")}
+        assert views["s-half"].state == "failed"
+        assert views["s-half"].reason == "the server stopped as it opened."

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,10 @@ def cgroups_of(session: str) -> list[Path]:
 
 
 async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowledged(
-    killed: Callable[[str], str], engine: EngineName, engine_settings: Settings
+    killed: Callable[[str], str],
+    engine: EngineName,
+    engine_settings: Settings,
+    containers: Callable[[], Awaitable[list[str]]],
 ) -> None:
     session = await anyio.to_thread.run_sync(killed, "run")
     async with open_sessions(engine_settings) as sessions:
@@ -92,12 +95,18 @@ async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowled
     assert not processes_with(session)
     assert not processes_with("98765")
     assert not cgroups_of(session)
+    # a container's processes and groups do not have the session's name
+    assert not await containers()
 
 
+@pytest.mark.parametrize("moment", ["submit", "grade"])
 async def test_a_server_killed_after_a_submission_was_taken_has_it_graded_by_the_next(
-    killed: Callable[[str], str], engine_settings: Settings
+    killed: Callable[[str], str],
+    engine_settings: Settings,
+    containers: Callable[[], Awaitable[list[str]]],
+    moment: str,
 ) -> None:
-    session = await anyio.to_thread.run_sync(killed, "submit")
+    session = await anyio.to_thread.run_sync(killed, moment)
     async with open_sessions(engine_settings) as sessions:
         with anyio.fail_after(90):
             grade = await sessions.submit("ann", session, "once")
@@ -106,8 +115,12 @@ async def test_a_server_killed_after_a_submission_was_taken_has_it_graded_by_the
         assert (view.state, view.grade) == ("submitted", grade)
         kinds = [event.kind for event in await sessions.trajectory("ann", session)]
         assert kinds.count("grade") == 1
+    # those of judges and players have the home's
     assert not processes_with(session)
+    assert not processes_with(str(engine_settings.home))
     assert not cgroups_of(session)
+    assert not await containers()
+    assert not await anyio.to_thread.run_sync(list, engine_settings.home.glob("grading/*"))
 
 
 async def test_a_server_that_stopped_is_continued_by_the_next(
