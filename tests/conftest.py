@@ -169,6 +169,22 @@ def containers(home: Path) -> Callable[[], Awaitable[list[str]]]:
     return listed
 
 
+@pytest.fixture(scope="session")
+def processes_with() -> Callable[[str], list[str]]:
+    """Lists the command lines of this machine's processes that have a word, such as a home."""
+    return _processes_with
+
+
+def _processes_with(word: str) -> list[str]:
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return [line for line in found if word in line]
+
+
 @pytest.fixture
 def make_settings(home: Path) -> Callable[..., Settings]:
     """Settings of this test's home; arguments replace fields. Mirrors and the Docker base image

@@ -61,22 +61,9 @@ def interrupted(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def left_running(home: Path) -> list[str]:
-    """Command lines of processes that name this home."""
-    found: list[str] = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(home) in line:
-            found.append(line)
-    return found
-
-
 @pytest.mark.bubblewrap
 def test_a_batch_that_is_interrupted_keeps_what_it_said_and_leaves_nothing(
-    begun: Begin, home: Path, tmp_path: Path
+    begun: Begin, home: Path, tmp_path: Path, processes_with: Callable[[str], list[str]]
 ) -> None:
     (tmp_path / "quick.py").write_text(QUICK)
     (tmp_path / "slow.py").write_text(SLOW)
@@ -87,13 +74,17 @@ def test_a_batch_that_is_interrupted_keeps_what_it_said_and_leaves_nothing(
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["line"] == 1
         assert interrupted(process) == (130, "", "")
-    assert left_running(home) == []
+    assert processes_with(str(home)) == []
     assert list((home / "grading").iterdir()) == []
 
 
 @pytest.mark.bubblewrap
 def test_an_evaluation_that_is_interrupted_closes_its_sessions(
-    begun: Begin, program: Run, home: Path, tmp_path: Path
+    begun: Begin,
+    program: Run,
+    home: Path,
+    tmp_path: Path,
+    processes_with: Callable[[str], list[str]],
 ) -> None:
     folder = tmp_path / "tasks" / "endless"
     shutil.copytree(shipped("tasks") / GAME, folder)
@@ -107,16 +98,18 @@ def test_an_evaluation_that_is_interrupted_closes_its_sessions(
         assert interrupted(process) == (130, "", "")
     (record,) = json.loads(program("sessions", "--json").stdout)
     assert (record["task"], record["state"]) == ("endless", "closed")
-    assert left_running(home) == []
+    assert processes_with(str(home)) == []
 
 
 @pytest.mark.bubblewrap
-def test_a_server_that_is_interrupted_ends_well(begun: Begin, home: Path) -> None:
+def test_a_server_that_is_interrupted_ends_well(
+    begun: Begin, home: Path, processes_with: Callable[[str], list[str]]
+) -> None:
     with begun("serve", "--http", "--port", "0") as process:
         assert process.stderr is not None
         assert "/mcp" in process.stderr.readline()
         assert interrupted(process) == (0, "", "")
-    assert left_running(home) == []
+    assert processes_with(str(home)) == []
 
 
 @pytest.mark.bubblewrap

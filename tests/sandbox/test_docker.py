@@ -206,6 +206,30 @@ async def test_a_cut_link_is_a_dead_sandbox_that_can_be_attached_to(
     assert (await again.run(Command("echo $A"))).output == "kept\n"
 
 
+async def test_whoever_waits_in_a_container_that_is_killed_is_told_at_once(
+    backend: Backend, spec: SandboxSpec, home: Path
+) -> None:
+    sandbox = await backend.open(spec)
+    job = await sandbox.start(Command("echo kept; sleep 60"))
+    with anyio.fail_after(20):
+        while not (await job.look()).output:
+            await job.wait(0.02)
+        (one,) = await containers(home)
+        async with anyio.create_task_group() as tasks:
+
+            async def wait() -> None:
+                with pytest.raises(SandboxDead):
+                    await job.wait(60)
+
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await anyio.run_process(["docker", "kill", one["ID"]])
+        assert not sandbox.alive
+        await sandbox.close()
+    fresh = await backend.open(spec)
+    assert (await fresh.run(Command(f"cat /outputs/{job.job_id}.log"))).output == "kept\n"
+
+
 async def test_nothing_is_attached_to_where_the_container_died(
     backend: Backend, spec: SandboxSpec, home: Path
 ) -> None:

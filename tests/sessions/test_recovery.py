@@ -49,18 +49,6 @@ def killed(variables: dict[str, str], engine: EngineName) -> Iterator[Callable[[
             process.stdout.close()
 
 
-def processes_with(word: str) -> list[int]:
-    """Processes of this machine whose command line has that word."""
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and word.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return [pid for pid in found if pid != os.getpid()]
-
-
 def cgroups_of(session: str) -> list[Path]:
     # unlike a glob, it minds no group that goes meanwhile: tests beside this one have some
     return [Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup") if session in folder]
@@ -71,6 +59,7 @@ async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowled
     engine: EngineName,
     engine_settings: Settings,
     containers: Callable[[], Awaitable[list[str]]],
+    processes_with: Callable[[str], list[str]],
 ) -> None:
     session = await anyio.to_thread.run_sync(killed, "run")
     async with open_sessions(engine_settings) as sessions:
@@ -104,6 +93,7 @@ async def test_a_server_killed_after_a_submission_was_taken_has_it_graded_by_the
     killed: Callable[[str], str],
     engine_settings: Settings,
     containers: Callable[[], Awaitable[list[str]]],
+    processes_with: Callable[[str], list[str]],
     moment: str,
 ) -> None:
     session = await anyio.to_thread.run_sync(killed, moment)
@@ -208,7 +198,10 @@ async def test_leftovers_that_nobody_claims_are_removed_at_the_start(
 
 
 async def test_sigterm_leaves_sessions_for_the_next_server(
-    variables: dict[str, str], engine_settings: Settings, engine: EngineName
+    variables: dict[str, str],
+    engine_settings: Settings,
+    engine: EngineName,
+    processes_with: Callable[[str], list[str]],
 ) -> None:
     process = await anyio.open_process(
         [sys.executable, str(_SERVER), "idle"],
