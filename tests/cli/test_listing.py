@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -80,6 +81,25 @@ def test_doctor_fails_where_no_engine_works(program: Run, tmp_path: Path) -> Non
     failed = [f for f in json.loads(done.stdout) if f["state"] == "failed"]
     assert len(failed) >= 2
     assert all(f["fix"] for f in failed)
+
+
+@pytest.mark.bubblewrap
+def test_doctor_says_what_holds_the_limits_and_which_environments_are_built(
+    program: Run, home: Path
+) -> None:
+    (home / "environments").unlink(missing_ok=True)
+    findings = {f["check"]: f for f in json.loads(program("doctor", "--json").stdout)}
+    groups = findings["control groups"]
+    if groups["state"] == "ok":
+        assert re.match(r"version [12], memory, pids", groups["detail"])
+    else:
+        assert "its memory is added up ten times a second" in groups["detail"]
+        assert "Delegate=yes" in groups["fix"]
+    missing = findings["environment tabular"]
+    assert (missing["state"], missing["fix"]) == (
+        "warning",
+        "mlgym-mcp environments build tabular",
+    )
 
 
 @pytest.mark.bubblewrap

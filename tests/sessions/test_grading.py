@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import Engine, event
 
 from mlgym_mcp.base.errors import BudgetSpent, DataMissing, SessionEnded, SubmissionRejected
 from mlgym_mcp.sessions import RunRequest, StartRequest
@@ -145,6 +146,32 @@ async def test_a_submission_ends_the_session_and_everything_in_it(
         kinds = [e.kind for e in await sessions.trajectory("ann", session)]
         assert kinds[:3] == ["opened", "call", "submission"]
         assert sorted(kinds[3:]) == ["grade", "result"]
+
+
+async def test_a_submission_is_on_the_disk_before_it_is_acknowledged(
+    open_real: Any, start: Any
+) -> None:
+    said: list[str] = []
+
+    def hear(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        said.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        async with open_real() as sessions:
+            session = await start(sessions)
+            await sessions.run("ann", session, RunRequest(command="true"))
+            assert not [one for one in said if one.startswith("PRAGMA synchronous")]
+            await sessions.submit("ann", session)
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+    # while this is so, the database waits for the disk at the end of a transaction
+    full = said.index("PRAGMA synchronous = FULL")
+    taken = next(number for number, one in enumerate(said) if "INTO submissions" in one)
+    graded = next(number for number, one in enumerate(said) if "INTO grades" in one)
+    assert full < taken < said.index("PRAGMA synchronous = NORMAL") < graded
+    # the submission, the end of its session, its grade
+    assert said.count("PRAGMA synchronous = FULL") == 3
 
 
 async def test_submitting_twice_with_one_request_id_is_one_submission(
