@@ -24,6 +24,7 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 from mlgym_mcp.base.clock import SystemClock
 from mlgym_mcp.base.settings import EngineName, Settings
+from mlgym_mcp.sandbox.jail import trial_argv
 from mlgym_mcp.scoring import Scorer, open_scorer
 
 _SHARED = ("environments",)
@@ -36,10 +37,9 @@ _HOUSE_PRICES = "house_prices/train.csv"
 
 
 def _bubblewrap() -> str:
-    if shutil.which("bwrap") is None:
+    if (bwrap := shutil.which("bwrap")) is None:
         return "bubblewrap is not installed"
-    command = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(trial_argv(Path(bwrap)), capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else f"bubblewrap does not work: {done.stderr.strip()}"
 
 

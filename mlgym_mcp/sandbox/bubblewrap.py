@@ -27,7 +27,7 @@ from mlgym_mcp.sandbox.cell import Cell
 from mlgym_mcp.sandbox.cgroup import Cgroups, find_cgroups, joining
 from mlgym_mcp.sandbox.contract import Backend, Report, Sandbox, SandboxSpec, silent
 from mlgym_mcp.sandbox.environments import Environment
-from mlgym_mcp.sandbox.jail import jail_argv, supervisor_python
+from mlgym_mcp.sandbox.jail import jail_argv, supervisor_python, trial_argv
 from mlgym_mcp.sandbox.link import Link
 from mlgym_mcp.sandbox.program import SUPERVISOR, supervisor_argv, supervisor_options
 from mlgym_mcp.sandbox.remote import RemoteSandbox
@@ -195,17 +195,9 @@ def _findings(bwrap: str | None, cgroups: Cgroups | None) -> list[Finding]:
         detail, fix = missing().message, _install_command()
         return [Finding(check="bubblewrap", state="failed", detail=detail, fix=fix)]
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False)
-    trial = [
-        bwrap,
-        "--unshare-all",
-        "--unshare-user",
-        "--disable-userns",
-        "--ro-bind",
-        "/",
-        "/",
-        "/bin/true",
-    ]
-    done = subprocess.run(trial, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(
+        trial_argv(Path(bwrap)), capture_output=True, text=True, check=False, timeout=20
+    )
     if done.returncode != 0:
         detail = f"{version.stdout.strip()} cannot isolate: {done.stderr.strip()[:300]}"
         fix = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000"

@@ -6,7 +6,7 @@ sandbox's own.
 """
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -59,6 +59,20 @@ def jail_argv(
         *_shared(environment, program),
         *_own(spec, share.cgroup),
     ]
+    return _known(bwrap, options)
+
+
+def trial_argv(bwrap: Path) -> list[str]:
+    """A command line that isolates as a sandbox does, and runs nothing but `true` inside.
+
+    It does not mount the whole root: where others mount and unmount something meanwhile, as Docker
+    does for each container, that fails now and then.
+    """
+    options = [*_isolation(), ("--proc", "/proc", "--dev", "/dev"), *_host()]
+    return [*_known(bwrap, options), "/usr/bin/true"]
+
+
+def _known(bwrap: Path, options: Iterable[Option]) -> list[str]:
     absent = _absent(bwrap)
     return [str(bwrap), *chain(*(option for option in options if option[0] not in absent)), "--"]
 
@@ -121,7 +135,7 @@ def _shared(environment: Environment, program: Path) -> tuple[Option, ...]:
     return (*_system(environment, program), *_hidden(environment, program))
 
 
-def _system(environment: Environment, program: Path) -> Iterator[Option]:
+def _host() -> Iterator[Option]:
     yield ("--ro-bind", "/usr", "/usr")
     for folder in _SYSTEM:
         path = Path(folder)
@@ -129,6 +143,10 @@ def _system(environment: Environment, program: Path) -> Iterator[Option]:
             yield ("--symlink", str(path.readlink()), folder)
         elif path.is_dir():
             yield ("--ro-bind", folder, folder)
+
+
+def _system(environment: Environment, program: Path) -> Iterator[Option]:
+    yield from _host()
     for name in _ETC:
         yield ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for file in sorted((program / "etc").iterdir()):

@@ -1,5 +1,9 @@
 """What `mlgym-mcp bench` says of a figure. The figures themselves are a machine's."""
 
+import json
+import subprocess
+from collections.abc import Callable
+
 import pytest
 
 from mlgym_mcp.evaluation.bench import Row
@@ -26,3 +30,31 @@ def test_a_target_is_met_in_milliseconds_or_as_a_ratio_or_missed(
         rival_at_target=59.0,
     )
     assert row.verdict == said
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.docker
+def test_every_target_is_measured_beside_its_comparison_and_nothing_is_left(
+    mlgym: list[str], variables: dict[str, str], processes_with: Callable[[str], list[str]]
+) -> None:
+    done = subprocess.run(
+        [*mlgym, "bench", "--sessions", "5", "--json"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    rows = json.loads(done.stdout)
+    missed = [row for row in rows if row["target"] is not None and row["verdict"] != "met"]
+    assert done.returncode == (1 if missed else 0), done.stderr
+    timed = [row for row in rows if row["unit"] == "ms"]
+    assert all(row["value"] > 0 and row["rival_value"] > 0 for row in timed)
+    whats = {(row["what"].split(",")[0], row["engine"]) for row in rows}
+    for engine in ("bubblewrap", "docker"):
+        for what in ("run true", "open a file", "edit a file", "validate", "submit"):
+            assert (what, engine) in whats
+    counted = {row["unit"]: row["value"] for row in rows if row["unit"] != "ms"}
+    assert (counted["errors"], counted["left over"]) == (0, 0)
+    assert counted["MB"] <= 15
+    assert not processes_with("mlgym-bench-")

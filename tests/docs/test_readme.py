@@ -57,7 +57,7 @@ def surroundings(home: Path, shared_home: Path, tmp_path: Path) -> dict[str, str
 
 
 @pytest.fixture
-def follow(surroundings: dict[str, str], tmp_path: Path) -> Follow:
+def follow(surroundings: dict[str, str], home: Path, tmp_path: Path) -> Follow:
     """Runs one block in this test's folder; one that fails fails the test with what it said."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -74,7 +74,8 @@ def follow(surroundings: dict[str, str], tmp_path: Path) -> Follow:
             timeout=500,
             check=False,
         )
-        assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+        logs = [path.read_text() for path in home.glob(".local/share/mlgym-mcp/failures/*")]
+        assert done.returncode == 0, "\n".join([block.text, done.stdout, done.stderr, *logs])
         return done
 
     return run

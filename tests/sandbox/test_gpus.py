@@ -30,7 +30,8 @@ def make_nodes(folder: Path, names: tuple[str, ...]) -> Path:
 def seen(devices: Path, *gpus: str) -> set[str]:
     """What a sandbox that got these GPUs has in its own /dev beside the usual."""
     given = [word for option in gpu_options(gpus, devices) for word in option]
-    base = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev"]
+    base = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--dev", "/dev"]
+    base += ["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"]
     find = ["--", "find", "/dev", "-type", "f", "-size", "+0c", "-printf", "%P\\n"]
     done = subprocess.run([*base, *given, *find], capture_output=True, text=True, check=True)
     return set(done.stdout.split())

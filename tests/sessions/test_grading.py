@@ -32,6 +32,16 @@ async def test_a_validation_is_counted_and_the_best_one_shown(
             await sessions.validate("ann", session)
 
 
+async def test_every_validation_and_submission_is_graded_with_a_seed_of_its_own(
+    open_real: Any, start: Any
+) -> None:
+    async with open_real() as sessions:
+        session = await start(sessions)
+        grades = [await sessions.validate("ann", session) for _ in range(2)]
+        grades.append(await sessions.submit("ann", session))
+        assert len({grade.seed for grade in grades}) == 3
+
+
 async def test_what_is_rejected_costs_no_validation_and_ends_no_session(
     open_real: Any, start: Any
 ) -> None:

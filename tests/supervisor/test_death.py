@@ -125,7 +125,8 @@ async def test_a_hundred_commands_leave_no_descriptors_behind(
     before = len(list(Path(f"/proc/{inside}/fd").iterdir()))
     for _ in range(100):
         await sandbox.run(Command(script="true"))
-    assert abs(len(list(Path(f"/proc/{inside}/fd").iterdir())) - before) <= 12
+    # of a bash that waits it holds five, of one that it just starts eight; there may be two
+    assert abs(len(list(Path(f"/proc/{inside}/fd").iterdir())) - before) <= 20
     logs = [path.name for path in (home / "outputs").iterdir() if path.name.startswith(".next")]
     assert len(logs) <= 2
     await sandbox.close()
