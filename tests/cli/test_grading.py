@@ -1,11 +1,14 @@
 """Subcommands that grade and play: score, score --batch, rescore, eval, and what `sessions` shows."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
+from mlgym_mcp.base.shipped import shipped
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -62,6 +65,27 @@ def test_a_batch_is_one_json_line_each_and_fails_when_one_does(
     assert "none.py is not there" in lines[2]["message"]
     assert "Line 3 of the manifest is not valid" in lines[3]["message"]
     assert done.stderr.splitlines() == ["3 lines, 2 not graded"]
+
+
+def test_a_judge_that_fails_is_a_failure_of_the_program_and_says_where_its_words_are(
+    program: Run, strategy: str, tmp_path: Path, home: Path
+) -> None:
+    folder = tmp_path / "own" / "crashing"
+    shutil.copytree(shipped("tasks") / GAME, folder)
+    spec = folder / "task.toml"
+    spec.write_text(spec.read_text().replace(f'id = "{GAME}"', 'id = "crashing"', 1))
+    (folder / "judge" / "judge.py").write_text("raise SystemError('of the judge')\n")
+    own = {"MLGYM_MCP_TASKS": str(folder.parent)}
+    done = program("score", "crashing", strategy, "--variant", "mini", **own)
+    assert done.returncode == 1
+    assert "judge_failed" in done.stdout
+    (log,) = (home / "failures").iterdir()
+    assert f"failures/{log.name}" in done.stderr
+    assert "of the judge" in log.read_text()
+    line = {"task": "crashing", "path": strategy, "variant": "mini"}
+    batch = program("score", "--batch", manifest(tmp_path, line), **own)
+    assert batch.returncode == 1
+    assert json.loads(batch.stdout)["grade"]["status"] == "judge_failed"
 
 
 def test_a_batch_in_which_all_is_graded_succeeds(

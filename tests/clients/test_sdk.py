@@ -1,10 +1,12 @@
 """The SDK's own client, over each transport and in each era, against a real sandbox."""
 
 import signal
+from base64 import b64decode
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp_types import BlobResourceContents
 
 from .conftest import Connect, Serve
 from .play import TASK, content, text_of
@@ -51,6 +53,17 @@ async def test_an_edit_that_breaks_python_is_refused_and_changes_nothing(
         assert "x = 1" in (await content(client, "open", path="a.py"))["text"]
         forced = {"path": "a.py", "old": "1", "new": "(1", "force": True}
         assert "x = (1" in (await content(client, "edit", **forced))["text"]
+        await content(client, "end_session")
+
+
+async def test_a_file_that_is_no_text_is_read_byte_for_byte(connect: Connect) -> None:
+    async with connect() as client:
+        session = (await content(client, "start_session", task=TASK))["session"]
+        await content(client, "run", command=r"printf '\377\376\000\n' > raw.bin")
+        found = await client.read_resource(f"mlgym://sessions/{session}/files/raw.bin")
+        (raw,) = found.contents
+        assert isinstance(raw, BlobResourceContents)
+        assert b64decode(raw.blob) == b"\xff\xfe\x00\n"
         await content(client, "end_session")
 
 

@@ -6,12 +6,20 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    EmptyResult,
+    PromptReference,
+    SubscribeRequest,
+    SubscribeRequestParams,
+)
 
 from mlgym_mcp.base.errors import RequestError, ServerError
 from mlgym_mcp.base.settings import Settings
@@ -117,6 +125,24 @@ async def test_tokens_are_read_again_when_their_file_changes(
     assert (await post(url, {"Authorization": "Bearer b-token"})).status_code == 401
 
 
+ON_A_SESSION: dict[str, dict[str, Any]] = {
+    "session_status": {},
+    "run": {"command": "true"},
+    "job": {"job_id": "j-1"},
+    "open": {"path": "strategy.py"},
+    "create": {"path": "x", "text": "x"},
+    "edit": {"path": "strategy.py", "start": 1, "end": 1, "new": "x"},
+    "insert": {"path": "strategy.py", "line": 1, "text": "x"},
+    "find": {"pattern": "*"},
+    "search": {"text": "x"},
+    "list_files": {},
+    "validate": {},
+    "submit": {},
+    "end_session": {},
+}
+"""Every tool that takes a session, with what else it needs."""
+
+
 async def test_nobody_reaches_anothers_session(
     serve: ServeHttp, tokens_file: Path, mode: str
 ) -> None:
@@ -127,15 +153,13 @@ async def test_nobody_reaches_anothers_session(
         session_on(ann) as session,
     ):
         unknown = await failure(bob, "session_status", session="s-0123456789abcdef0123")
-        for tool, more in (
-            ("session_status", {}),
-            ("run", {"command": "true"}),
-            ("open", {"path": "strategy.py"}),
-            ("create", {"path": "x", "text": "x"}),
-            ("validate", {}),
-            ("submit", {}),
-            ("end_session", {}),
-        ):
+        taking = {
+            tool.name
+            for tool in (await ann.list_tools()).tools
+            if "session" in tool.input_schema["properties"]
+        }
+        assert taking == set(ON_A_SESSION)
+        for tool, more in ON_A_SESSION.items():
             found = await failure(bob, tool, session=session, **more)
             words = found["message"].replace(session, "s-0123456789abcdef0123")
             assert {**found, "message": words} == unknown
@@ -144,7 +168,28 @@ async def test_nobody_reaches_anothers_session(
             assert found["code"] == "not_found"
         listed = {str(entry.uri) for entry in (await bob.list_resources()).resources}
         assert f"mlgym://sessions/{session}" not in listed
+        with pytest.raises(MCPError, match=session):
+            await bob.get_prompt("review_session", {"session": session})
+        review = PromptReference(name="review_session")
+        for client, found_ids in ((ann, [session]), (bob, [])):
+            said = await client.complete(review, {"name": "session", "value": "s-"})
+            assert said.completion.values == found_ids
+        assert not await hears_of(bob, mode, f"mlgym://sessions/{session}")
+        assert await hears_of(ann, mode, f"mlgym://sessions/{session}")
         assert (await content(ann, "session_status"))["session"] == session
+
+
+async def hears_of(client: Client, mode: str, uri: str) -> bool:
+    """Whether a client may ask for news of a resource."""
+    if mode == "auto":
+        async with client.listen(resource_subscriptions=[uri]) as stream:
+            return uri in (stream.honored.resource_subscriptions or [])
+    request = SubscribeRequest(params=SubscribeRequestParams(uri=uri))
+    try:
+        await client.session.send_request(request, EmptyResult)
+    except MCPError:
+        return False
+    return True
 
 
 async def test_the_local_principal_is_not_a_tokens(serve: ServeHttp, tokens_file: Path) -> None:

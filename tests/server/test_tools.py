@@ -62,6 +62,18 @@ async def test_every_argument_is_described_or_plain(client: Client) -> None:
             assert "description" in schema or name in plain, f"{tool.name}.{name}"
 
 
+async def test_tasks_are_listed_by_area_and_by_words(client: Client) -> None:
+    async def ids(**wanted: str) -> set[str]:
+        return {task["id"] for task in (await content(client, "list_tasks", **wanted))["tasks"]}
+
+    games = {"battle-of-sexes", "colonel-blotto", "prisoners-dilemma"}
+    assert games < await ids()
+    assert await ids(area="game") == games
+    assert await ids(area="game", query="blotto") == {"colonel-blotto"}
+    assert await ids(query="titanic") == {"titanic"}
+    assert await ids(query="no such words anywhere") == set()
+
+
 async def test_a_session_is_worked_in_by_tools_that_answer_in_text_and_structure(
     client: Client,
 ) -> None:
