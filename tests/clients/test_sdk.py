@@ -1,12 +1,14 @@
 """The SDK's own client, over each transport and in each era, against a real sandbox."""
 
+import json
 import signal
 from base64 import b64decode
+from typing import Any
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp_types import BlobResourceContents
+from mcp_types import BlobResourceContents, TextResourceContents
 
 from .conftest import Connect, Serve
 from .play import TASK, content, text_of
@@ -15,6 +17,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.bubblewrap]
 
 ALWAYS_0 = "def row_strategy(history):\n    return 0\n"
 SLEEPERS = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 98[7]'"
+
+
+async def read_json(client: Client, uri: str) -> Any:
+    (found,) = (await client.read_resource(uri)).contents
+    assert isinstance(found, TextResourceContents)
+    return json.loads(found.text)
 
 
 async def test_a_task_is_played_to_its_end(connect: Connect) -> None:
@@ -36,6 +44,10 @@ async def test_a_task_is_played_to_its_end(connect: Connect) -> None:
         view = await content(client, "session_status", session=session)
         assert view["state"] == "submitted"
         assert view["grade"]["score"] == grade["score"]
+        board = await read_json(client, f"mlgym://leaderboard/{TASK}")
+        (row,) = board["rows"]
+        assert (row["rank"], row["variant"], row["score"]) == (1, "mini", grade["score"])
+        assert session not in json.dumps(board)
         found = await client.call_tool("run", {"session": session, "command": "true"})
         assert found.structured_content is not None
         assert found.structured_content["code"] == "session_ended"
@@ -54,6 +66,16 @@ async def test_an_edit_that_breaks_python_is_refused_and_changes_nothing(
         forced = {"path": "a.py", "old": "1", "new": "(1", "force": True}
         assert "x = (1" in (await content(client, "edit", **forced))["text"]
         await content(client, "end_session")
+
+
+@pytest.mark.data
+async def test_a_dataset_is_shown_by_its_columns_sizes_and_a_few_rows(connect: Connect) -> None:
+    async with connect() as client:
+        card = await read_json(client, "mlgym://datasets/house-prices")
+        assert card["rows"] == {"train.csv": 1022, "validation.csv": 146, "test.csv": 292}
+        assert {"Id", "LotArea", "SalePrice"} <= set(card["columns"])
+        assert 1 <= len(card["sample"]["train.csv"]) <= 10
+        assert "SalePrice" not in json.dumps(card["sample"].get("test.csv", []))
 
 
 async def test_a_file_that_is_no_text_is_read_byte_for_byte(connect: Connect) -> None:
