@@ -22,12 +22,13 @@ async def test_the_next_server_goes_on_with_what_the_killed_one_acknowledged(
     containers: Callable[[], Awaitable[list[str]]],
     processes_with: Callable[[str], list[str]],
 ) -> None:
-    job = ""
+    session = job = ""
     async with serve(engine) as served:
         # a client whose server is gone may say so when it leaves
         with suppress(MCPError, OSError, ExceptionGroup):
             async with Client(served.url) as client:
-                await content(client, "start_session", task=TASK, variant="mini")
+                opened = await content(client, "start_session", task=TASK, variant="mini")
+                session = opened["session"]
                 await content(client, "create", path="kept.txt", text="kept\n")
                 slow = "echo half; sleep 98761"
                 handle = await content(client, "run", command=slow, wait_seconds=1)
@@ -35,8 +36,10 @@ async def test_the_next_server_goes_on_with_what_the_killed_one_acknowledged(
                 served.process.kill()
                 await served.process.wait()
     async with serve(engine) as served, Client(served.url) as client:
+        listed = [one.uri for one in (await client.list_resources()).resources]
+        assert [uri for uri in listed if "/sessions/" in uri] == [f"mlgym://sessions/{session}"]
         view = await content(client, "session_status")
-        assert view["state"] == "active"
+        assert (view["session"], view["state"]) == (session, "active")
         assert view["left"]["steps"] == view["budget"]["steps"] - 2
         # a sandbox of Docker outlives its server, one of bubblewrap dies with it
         alive = "running" if engine == "docker" else "lost"

@@ -10,6 +10,16 @@ from mlgym_mcp.sessions import RunRequest, StartRequest, open_sessions
 
 SLEEP = "echo half; echo kept > file; exec sleep 98765"
 
+SLOW = """import time
+print("playing", flush=True)
+time.sleep(5)
+
+
+def row_strategy(history):
+    return 0
+"""
+"""So long that a grading is surely killed before it is over."""
+
 
 def say(word: str) -> None:
     """Tell the test."""
@@ -17,9 +27,13 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-async def grading(home: Path) -> bool:
-    """Whether a submission lies where its judge will find it."""
-    return bool(await anyio.to_thread.run_sync(list, home.glob("grading/g-*/submission")))
+async def playing(home: Path) -> bool:
+    """Whether a submission is loaded: its player does that when its judge asks for it."""
+
+    def said() -> list[str]:
+        return [log.read_text() for log in home.glob("grading/g-*/player/outputs/*.log")]
+
+    return any("playing" in text for text in await anyio.to_thread.run_sync(said))
 
 
 async def main(mode: str) -> None:
@@ -31,12 +45,14 @@ async def main(mode: str) -> None:
         if mode == "run":
             request = RunRequest(command=SLEEP, wait_seconds=1, request_id="long")
             await sessions.run("ann", opened.session, request)
+        if mode == "grade":
+            await sessions.create("ann", opened.session, "strategy.py", SLOW)
         if mode in ("submit", "grade"):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(sessions.submit, "ann", opened.session, "once")
                 while (await sessions.status("ann", opened.session)).state != "submitted":
                     await anyio.lowlevel.checkpoint()
-                while mode == "grade" and not await grading(settings.home):
+                while mode == "grade" and not await playing(settings.home):
                     await anyio.lowlevel.checkpoint()
                 say("there")
                 await anyio.sleep_forever()

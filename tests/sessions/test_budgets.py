@@ -281,17 +281,35 @@ async def test_a_session_that_is_cancelled_as_it_opens_is_recorded_as_failed(
         assert (view.state, view.reason) == ("failed", CANCELLED)
 
 
-async def test_a_session_whose_server_died_as_it_opened_is_failed_by_the_next(
-    open_fake: Any, start: Any, settings: Settings, clock: ManualClock
-) -> None:
-    async with open_fake() as sessions:
-        await start(sessions)
-    # as the dead server wrote it: nothing of it but this was made
+async def die_opening(settings: Settings, clock: ManualClock) -> None:
+    """Be a server that dies as it opens a second session: nothing of it but its record is made."""
     async with open_store(settings, clock) as store:
         (known,) = await store.sessions()
         changes = {"id": "s-half", "state": "opening", "last_call_at": clock.now()}
         await store.add_session(known.model_copy(update=changes))
+
+
+async def test_a_session_whose_server_died_as_it_opened_is_failed_by_the_next_before_any_call(
+    open_fake: Any, start: Any, settings: Settings, clock: ManualClock
+) -> None:
     async with open_fake() as sessions:
+        await start(sessions)
+    await die_opening(settings, clock)
+    async with open_fake():
+        pass
+    # its owner's first call would fail it too, so the store is asked
+    async with open_store(settings, clock) as store:
+        record = await store.session("s-half")
+        assert record is not None
+        assert (record.state, record.reason) == ("failed", "the server stopped as it opened.")
+
+
+async def test_a_session_whose_server_died_as_it_opened_is_failed_by_one_that_ran_beside_it(
+    open_fake: Any, start: Any, settings: Settings, clock: ManualClock
+) -> None:
+    async with open_fake() as sessions:
+        await start(sessions)
+        await die_opening(settings, clock)
         views = {view.session: view for view in await sessions.list_sessions("ann")}
         assert views["s-half"].state == "failed"
         assert views["s-half"].reason == "the server stopped as it opened."

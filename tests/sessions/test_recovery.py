@@ -49,9 +49,10 @@ def killed(variables: dict[str, str], engine: EngineName) -> Iterator[Callable[[
             process.stdout.close()
 
 
-def cgroups_of(session: str) -> list[Path]:
+def cgroups_of(name: str) -> list[Path]:
+    """Control groups of a session's or a grading's sandboxes."""
     # unlike a glob, it minds no group that goes meanwhile: tests beside this one have some
-    return [Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup") if session in folder]
+    return [Path(folder) for folder, _, _ in os.walk("/sys/fs/cgroup") if name in folder]
 
 
 async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowledged(
@@ -91,12 +92,20 @@ async def test_a_server_killed_in_the_midst_of_a_command_loses_nothing_acknowled
 @pytest.mark.parametrize("moment", ["submit", "grade"])
 async def test_a_server_killed_after_a_submission_was_taken_has_it_graded_by_the_next(
     killed: Callable[[str], str],
+    engine: EngineName,
     engine_settings: Settings,
     containers: Callable[[], Awaitable[list[str]]],
     processes_with: Callable[[str], list[str]],
     moment: str,
 ) -> None:
+    home = engine_settings.home
     session = await anyio.to_thread.run_sync(killed, moment)
+    begun = [path.name for path in await anyio.to_thread.run_sync(list, home.glob("grading/g-*"))]
+    if moment == "grade":
+        assert len(begun) == 1
+    if moment == "grade" and engine == "docker":
+        # the judge's and the player's, which outlive the server; the session's may still be closing
+        assert len(await containers()) >= 2
     async with open_sessions(engine_settings) as sessions:
         with anyio.fail_after(90):
             grade = await sessions.submit("ann", session, "once")
@@ -107,10 +116,10 @@ async def test_a_server_killed_after_a_submission_was_taken_has_it_graded_by_the
         assert kinds.count("grade") == 1
     # those of judges and players have the home's
     assert not processes_with(session)
-    assert not processes_with(str(engine_settings.home))
-    assert not cgroups_of(session)
+    assert not processes_with(str(home))
+    assert not [group for name in (session, *begun) for group in cgroups_of(name)]
     assert not await containers()
-    assert not await anyio.to_thread.run_sync(list, engine_settings.home.glob("grading/*"))
+    assert not await anyio.to_thread.run_sync(list, home.glob("grading/*"))
 
 
 async def test_a_server_that_stopped_is_continued_by_the_next(
@@ -201,6 +210,7 @@ async def test_sigterm_leaves_sessions_for_the_next_server(
     variables: dict[str, str],
     engine_settings: Settings,
     engine: EngineName,
+    containers: Callable[[], Awaitable[list[str]]],
     processes_with: Callable[[str], list[str]],
 ) -> None:
     process = await anyio.open_process(
@@ -221,3 +231,4 @@ async def test_sigterm_leaves_sessions_for_the_next_server(
         assert result.output == "on\n"
         await sessions.end("ann", session)
     assert not processes_with(session)
+    assert not await containers()
