@@ -243,6 +243,19 @@ def variables(home: Path) -> dict[str, str]:
     return {**os.environ, "MLGYM_MCP_HOME": str(home)}
 
 
+@pytest.fixture
+def run_program(home: Path) -> Callable[[str], str]:
+    """Runs Python text as a process of its own, told this test's home; what it printed."""
+
+    def run(text: str) -> str:
+        command = [sys.executable, "-c", text, str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def mlgym() -> list[str]:
     """How to start the command line as a program; the interpreter is the one of this run."""

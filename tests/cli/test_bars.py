@@ -31,25 +31,31 @@ def read_all(descriptor: int) -> bytes:
     return said
 
 
-def test_a_bar_with_the_task_s_name_is_drawn_on_a_terminal(
-    score: list[str], variables: dict[str, str]
-) -> None:
+def on_a_terminal(command: list[str], variables: dict[str, str]) -> tuple[str, str]:
+    """Run a program whose stderr is a terminal; what it drew there, and what it printed."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        score,
+        command,
         env={**variables, "TERM": "xterm", "COLUMNS": "120"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
     ) as process:
         os.close(theirs)
-        drawn = read_all(ours)
+        drawn = read_all(ours).decode()
         assert process.stdout is not None
-        table = process.stdout.read().decode()
+        printed = process.stdout.read().decode()
     os.close(ours)
     assert process.returncode == 0, drawn
-    assert f"{GAME} grading".encode() in drawn
-    assert b"0:00:0" in drawn
+    return drawn, printed
+
+
+def test_a_bar_with_the_task_s_name_is_drawn_on_a_terminal(
+    score: list[str], variables: dict[str, str]
+) -> None:
+    drawn, table = on_a_terminal(score, variables)
+    assert f"{GAME} grading" in drawn
+    assert "0:00:0" in drawn
     heads, row, *_ = table.splitlines()
     assert heads.split()[:2] == ["grade", "task"]
     assert "clean" in row

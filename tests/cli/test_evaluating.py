@@ -1,14 +1,12 @@
 """What a person sees of `mlgym-mcp eval`: a bar for each task, then one table."""
 
-import os
-import pty
 import re
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from .test_bars import read_all
+from .test_bars import on_a_terminal
 
 pytestmark = pytest.mark.bubblewrap
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,20 +28,7 @@ def check_table(shown: str) -> None:
 def test_eval_draws_a_bar_with_the_task_s_name_on_a_terminal_and_the_table_on_stdout(
     mlgym: list[str], variables: dict[str, str]
 ) -> None:
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*mlgym, *EVAL],
-        env={**variables, "TERM": "xterm", "COLUMNS": "120"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        drawn = read_all(ours).decode()
-        assert process.stdout is not None
-        table = process.stdout.read().decode()
-    os.close(ours)
-    assert process.returncode == 0, drawn
+    drawn, table = on_a_terminal([*mlgym, *EVAL], variables)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
     # something that turns, the name first, what is done, the bar itself, the time since it began
     assert re.search(rf"\r[⠀-⣿] {GAME} [a-z]+ [━╸╺]+ 0:00:", plain), plain

@@ -1,7 +1,6 @@
 """A disk that fills up while a submission is taken, made with a limit on the size of files."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 _PROGRAM = """
@@ -35,16 +34,10 @@ anyio.run(main, Path(sys.argv[1]))
 """
 
 
-def test_a_full_disk_is_named_and_the_submission_can_be_taken_afterwards(home: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(home)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    message, fix, size, left = done.stdout.splitlines()
+def test_a_full_disk_is_named_and_the_submission_can_be_taken_afterwards(
+    run_program: Callable[[str], str], home: Path
+) -> None:
+    message, fix, size, left = run_program(_PROGRAM).splitlines()
     assert message.startswith(f"{home / 'grading'}/taking-")
     assert message.endswith("cannot be used: File too large.")
     assert fix == "Free space there, or set MLGYM_MCP_HOME to another folder."

@@ -1,7 +1,6 @@
 """A disk that fills up, made with a limit on the size of files, in a process of its own."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,16 +53,10 @@ anyio.run(main, Path(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_named_and_nothing_acknowledged_is_lost(home: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, str(home)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    message, fix, artefact, left, kept = done.stdout.splitlines()
+def test_a_full_disk_is_named_and_nothing_acknowledged_is_lost(
+    run_program: Callable[[str], str], home: Path
+) -> None:
+    message, fix, artefact, left, kept = run_program(_PROGRAM).splitlines()
     assert str(home / "store.sqlite3") in message
     assert "full" in message
     assert "Free space" in fix
